@@ -1,0 +1,88 @@
+"""What every loader returns: a `Dataset` of `Video`s, and nothing of any on-disk format."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SNIPPET_SECONDS = 16 / 25  # 16 frames at 25 fps, the field's I3D features
+
+
+@dataclass(frozen=True)
+class Video:
+    """One untrimmed video: snippet features, video-level labels and, for scoring, its segments.
+
+    Args:
+        id: name of the video.
+        features: one array of shape (T, D) per stream, e.g. ``{"rgb": .., "flow": ..}``; a lazy
+            mapping is fine, an entry is read when it is asked for.
+        labels: names of the classes the video contains (the only supervision training uses).
+        segments: ground truth ``(start_s, end_s, label)``, in seconds, in annotation order.
+        ambiguous: ``(start_s, end_s)`` intervals some protocols leave out, in seconds.
+        duration: length of the video in seconds, or None where the data set does not say.
+        snippet_seconds: seconds one snippet spans (snippet t covers [t, t + 1) times this).
+        metadata: whatever else a format or generator knows, by name.
+    """
+
+    id: str
+    features: Mapping[str, np.ndarray] = field(repr=False, default_factory=dict)
+    labels: tuple[str, ...] = ()
+    segments: tuple[tuple[float, float, str], ...] = ()
+    ambiguous: tuple[tuple[float, float], ...] = ()
+    duration: float | None = None
+    snippet_seconds: float = SNIPPET_SECONDS
+    metadata: Mapping = field(repr=False, default_factory=dict)
+
+    @property
+    def num_snippets(self) -> int:
+        """T, the number of snippets (0 without features)."""
+        return next((len(x) for x in self.features.values()), 0)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test videos over one list of classes.
+
+    Args:
+        name: what the data set calls itself.
+        classes: class names; their order is the class axis (C) of every array.
+        train: videos to learn from.
+        test: videos to score.
+        fingerprint: short hash that changes when the content does.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: tuple[Video, ...] = field(repr=False)
+    test: tuple[Video, ...] = field(repr=False)
+    fingerprint: str = ""
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Feature streams, in the order rgb, flow, others."""
+        known = {name for v in (*self.train, *self.test)[:1] for name in v.features}
+        return tuple(sorted(known, key=lambda s: ({"rgb": 0, "flow": 1}.get(s, 2), s)))
+
+    def labels(self, videos) -> np.ndarray:
+        """Video-level labels as a {0, 1} array of shape (len(videos), C)."""
+        column = {name: k for k, name in enumerate(self.classes)}
+        y = np.zeros((len(videos), len(self.classes)), np.float32)
+        for row, video in enumerate(videos):
+            y[row, [column[name] for name in video.labels]] = 1
+        return y
+
+
+def fingerprint(*parts) -> str:
+    """16 hex digits over arrays, strings and plain values, in order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
+        else:
+            digest.update(repr(part).encode())
+        digest.update(b"|")
+    return digest.hexdigest()[:16]
