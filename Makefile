@@ -1,0 +1,39 @@
+# `make book` builds the book, `make test` checks everything. Both set up .venv by themselves.
+PYTHON ?= python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MATHJAX := book/_static/mathjax/tex-svg-full.js
+
+.PHONY: book test setup notebooks
+
+book: $(READY) $(MATHJAX)
+	$(BIN)/jupyter-book build . --all -W -n --keep-going
+
+# the first import of pyplot builds a font cache and says so on stderr, which nbval compares
+test: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python -c "import matplotlib.pyplot"
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval notebooks
+
+setup: $(READY)
+
+notebooks: $(READY)
+	$(BIN)/python -c "import matplotlib.pyplot"
+	$(BIN)/python tools/execute_notebooks.py
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is missing or older than Python 3.11; name a newer one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -r requirements.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	touch $@
+
+# one self-contained file, so that no page asks another host for its mathematics
+$(MATHJAX): $(READY)
+	mkdir -p $(@D)
+	cp $(VENV)/lib/python*/site-packages/sphinx-mathjax-offline/static/mathjax/$(@F) $@

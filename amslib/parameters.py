@@ -1,0 +1,74 @@
+"""Guards the parameters of a notebook against misspelt names, wrong types and wrong ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+
+def check(namespace: Mapping, /, **declared: type | tuple) -> None:
+    """Stop a notebook whose parameters are not what it declares.
+
+    papermill writes overrides into a cell of their own and only logs a name the notebook does not
+    know: ``-p etta 0.5`` would run to the end on the default of ``eta``. So the cell right after
+    the ``parameters`` cell imports and calls this function::
+
+        from amslib.parameters import check
+
+        check(globals(), eta=(float, 0, 10), seed=(int, 0, None), dataset=str)
+
+    Names are looked at in the order they came into being: whatever was first assigned between the
+    first parameter and the import of ``check`` must be a parameter. Names of later cells come
+    after, so that the cell can be run again at any time in an open notebook.
+
+    Args:
+        namespace: ``globals()`` of the notebook.
+        **declared: each parameter's type, or ``(type, lowest, highest)`` with both ends allowed
+            and None for an open end. An int will do for a float; a bool is not a number.
+
+    Raises:
+        NameError: a name that is no parameter was set, or a parameter is missing.
+        TypeError: a parameter is not of its type.
+        ValueError: a parameter is out of its range.
+
+    Example:
+        >>> check({"eta": 0.75, "seed": 0}, eta=(float, 0, 10), seed=int)
+        >>> check({"eta": 0.75, "etta": 0.5}, eta=float)
+        Traceback (most recent call last):
+        ...
+        NameError: unknown parameter 'etta': did you mean 'eta'? The parameters are: eta
+    """
+    for name in _assigned(namespace, declared):
+        if name not in declared:
+            raise NameError(_unknown(name, declared))
+    for name, rule in declared.items():
+        if name not in namespace:
+            raise NameError(f"parameter '{name}' is not set: run the parameters cell first")
+        kind, low, high = rule if isinstance(rule, tuple) else (rule, None, None)
+        _check_value(name, namespace[name], kind, low, high)
+
+
+def _assigned(namespace: Mapping, declared: Mapping) -> list[str]:
+    """Names from the first declared one up to `check` itself, without IPython's own."""
+    names = list(namespace)
+    start = next((i for i, name in enumerate(names) if name in declared), len(names))
+    stop = next((i for i, name in enumerate(names) if namespace[name] is check), len(names))
+    return [name for name in names[start:stop] if not name.startswith("_")]
+
+
+def _unknown(name: str, declared: Mapping) -> str:
+    near = get_close_matches(name, declared, n=1)
+    hint = f" did you mean '{near[0]}'?" if near else ""
+    return f"unknown parameter '{name}':{hint} The parameters are: {', '.join(declared)}"
+
+
+def _check_value(name: str, value, kind: type, low, high) -> None:
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"parameter '{name}' is {value!r}: expected {getattr(kind, '__name__', kind)}")
+    inside = (low is None or value >= low) and (high is None or value <= high)
+    if not inside:
+        ends = " and ".join(
+            f"{word} {end}" for word, end in (("at least", low), ("at most", high)) if end is not None
+        )
+        raise ValueError(f"parameter '{name}' is {value!r}: expected {ends}")
