@@ -1,0 +1,121 @@
+"""Inference (Sec. III-E): fuse the CASs, threshold, and turn snippets into seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .detections import Detection
+from .losses import topk_mean
+
+
+def fuse(cas: Mapping[str, Mapping[str, Tensor]], beta: float = 0.15) -> Tensor:
+    """Eq. 12: M_final = 1/2 (M_base_flow + M_supp_flow + beta M_base_rgb + beta M_supp_rgb).
+
+    Args:
+        cas: ``cas[stream][branch]``, each of shape (..., T, C). The mean is taken over the
+            branches there are. The stream "rgb" weighs beta, any other 1; a single stream
+            always weighs 1.
+        beta: fusion hyper-parameter.
+
+    Returns:
+        M_final, shape (..., T, C).
+
+    Raises:
+        ValueError: no stream, or a stream without branches.
+    """
+    if not cas or not all(cas.values()):
+        raise ValueError(f"nothing to fuse in {cas}; expected cas[stream][branch]")
+    fused = 0
+    for stream, branches in cas.items():
+        weight = beta if stream == "rgb" and len(cas) > 1 else 1.0
+        fused = fused + weight * torch.stack(list(branches.values())).mean(0)
+    return fused
+
+
+def localize(
+    cas: Tensor,
+    snippet_seconds: float,
+    *,
+    video: str = "",
+    classes: Sequence[str] | None = None,
+    duration: float | None = None,
+    class_threshold: float = 0.25,
+    threshold_factor: float = 0.7,
+    topk: int = 8,
+    score: str = "maximum",
+) -> list[Detection]:
+    """Action proposals of one video from its final CAS (Sec. III-E).
+
+    A class is kept if the mean of its ceil(T / topk) highest values reaches `class_threshold`;
+    if none does, the highest one is. Consecutive snippets strictly above theta_loc
+    = `threshold_factor` x mean over time form a proposal.
+
+    Args:
+        cas: M_final, shape (T, C).
+        snippet_seconds: seconds a snippet spans; snippet t covers [t, t + 1) times this.
+        video: id written into the detections.
+        classes: C class names; "0", "1", .. if not given.
+        duration: of the video in seconds; proposals are cut there.
+        score: "maximum" or "mean" of the CAS inside the proposal, or "oic", the mean inside
+            minus the mean in a quarter of its length on either side.
+
+    Returns:
+        Detections by class and start; those of one class never overlap.
+
+    Raises:
+        ValueError: cas is not (T >= 1, C), classes has another length, or unknown score.
+
+    >>> localize(torch.tensor([[0.0], [0.9], [0.8], [0.1]]), 0.5, classes=["Diving"])
+    [Detection(video='', label='Diving', start=0.5, end=1.5, score=0.8999999761581421)]
+    """
+    cas = torch.as_tensor(cas).detach().cpu()
+    if cas.ndim != 2 or not len(cas):
+        raise ValueError(f"cas has shape {tuple(cas.shape)}; expected (T >= 1, C)")
+    classes = [str(k) for k in range(cas.shape[1])] if classes is None else classes
+    if len(classes) != cas.shape[1]:
+        raise ValueError(f"{len(classes)} class names for cas of shape {tuple(cas.shape)}")
+    if score not in SCORES:
+        raise ValueError(f"score={score!r}; expected one of {', '.join(map(repr, SCORES))}")
+    video_scores = topk_mean(cas, topk)
+    kept = torch.nonzero(at_least_one(video_scores, class_threshold))[:, 0]
+    threshold = threshold_factor * cas.mean(0)
+    detections = []
+    for k in kept.tolist():
+        values = cas[:, k].double().numpy()
+        for first, end in _runs((cas[:, k] > threshold[k]).numpy()):
+            seconds = np.array([first, end]) * snippet_seconds
+            start, stop = seconds if duration is None else seconds.clip(max=duration)
+            if stop > start:
+                worth = float(SCORES[score](values, first, end))
+                detections.append(Detection(video, classes[k], float(start), float(stop), worth))
+    return detections
+
+
+def at_least_one(scores: Tensor, threshold: float) -> Tensor:
+    """Classes (..., C) whose score reaches the threshold, or the highest one if none does."""
+    kept = scores >= threshold
+    best = torch.zeros_like(kept).scatter(-1, scores.argmax(-1, keepdim=True), True)
+    return torch.where(kept.any(-1, keepdim=True), kept, best)
+
+
+def _runs(above: np.ndarray) -> list[tuple[int, int]]:
+    """Half-open index ranges of consecutive True values."""
+    edges = np.flatnonzero(np.diff(above.astype(np.int8), prepend=0, append=0))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _outer_inner_contrast(values: np.ndarray, first: int, end: int) -> float:
+    margin = max(1, round((end - first) / 4))
+    outside = np.r_[values[max(0, first - margin) : first], values[end : end + margin]]
+    return values[first:end].mean() - (outside.mean() if len(outside) else 0.0)
+
+
+SCORES = {
+    "maximum": lambda values, first, end: values[first:end].max(),
+    "mean": lambda values, first, end: values[first:end].mean(),
+    "oic": _outer_inner_contrast,
+}

@@ -1,0 +1,82 @@
+"""The backbone h of Eqs 1 and 3, several models wide: one leading member axis on every parameter."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .config import Config
+from .losses import topk_mean
+
+PARAMETERS = ("weight1", "bias1", "weight2", "bias2")
+
+
+class Branches(nn.Module):
+    """FC - ReLU - Dropout - FC for M members side by side (Sec. IV-B).
+
+    Args:
+        parameters: ``weight1 (M, D, H)``, ``bias1 (M, 1, H)``, ``weight2 (M, H, K)``,
+            ``bias2 (M, 1, K)``; K logits per snippet, see `num_logits`.
+    """
+
+    def __init__(self, parameters: dict[str, Tensor]):
+        super().__init__()
+        for name in PARAMETERS:
+            self.register_parameter(name, nn.Parameter(parameters[name].clone()))
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Features (N, D) shared by all members, or (M, N, D), to hidden features and logits.
+
+        Args:
+            x: packed snippets of any number of videos.
+            keep: dropout mask (N, H), already scaled by 1 / (1 - dropout); None in evaluation.
+
+        Returns:
+            Hidden features (M, N, H) and logits (M, N, K).
+        """
+        hidden = (x @ self.weight1 + self.bias1).relu()
+        if keep is not None:
+            hidden = hidden * keep
+        return hidden, hidden @ self.weight2 + self.bias2
+
+    def state(self, member: int | None = None) -> dict[str, Tensor]:
+        """A copy of the parameters of all members, or of one, the member axis kept."""
+        chosen = slice(None) if member is None else slice(member, member + 1)
+        return {name: p.detach()[chosen].clone() for name, p in self.named_parameters()}
+
+
+def num_logits(config: Config, classes: int) -> int:
+    """K: one logit per class, one more for the background, twice that for parallel heads."""
+    return (classes + config.background) * (2 if config.heads == "parallel" else 1)
+
+
+def initial_parameters(
+    config: Config, width: int, classes: int, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Xavier-uniform weights and zero biases of one member, drawn on the CPU."""
+    hidden, logits = config.hidden or width, num_logits(config, classes)
+    parameters = {}
+    for layer, (rows, columns) in enumerate([(width, hidden), (hidden, logits)], start=1):
+        # each of two parallel heads is a layer of its own and has its own fan-out
+        fan_out = columns // 2 if layer == 2 and config.heads == "parallel" else columns
+        bound = (6 / (rows + fan_out)) ** 0.5
+        weight = torch.empty(1, rows, columns).uniform_(-bound, bound, generator=generator)
+        parameters |= {f"weight{layer}": weight, f"bias{layer}": torch.zeros(1, 1, columns)}
+    return parameters
+
+
+def heads(logits: Tensor, config: Config) -> tuple[Tensor, Tensor]:
+    """Logits (..., K) of the CAS and of the video-level prediction: the same ones if shared."""
+    return logits.chunk(2, -1) if config.heads == "parallel" else (logits, logits)
+
+
+def activate(logits: Tensor, config: Config) -> Tensor:
+    """Probabilities of the C classes; with a background logit it takes part and is dropped."""
+    p = logits.sigmoid() if config.activation == "sigmoid" else logits.softmax(-1)
+    return p[..., :-1] if config.background else p
+
+
+def video_probabilities(logits: Tensor, config: Config, mask: Tensor | None = None) -> Tensor:
+    """y_hat of Eqs 1 and 3: activation of the top-k mean, (..., T, K) -> (..., K)."""
+    scores = topk_mean(logits, config.topk, mask)
+    return scores.sigmoid() if config.activation == "sigmoid" else scores.softmax(-1)

@@ -1,0 +1,226 @@
+"""What training leaves behind: both branches of every stream after every iteration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from .batches import Batch, Store
+from .config import Config
+from .data.video import Video
+from .detections import Detection
+from .device import pick_device
+from .forward import base_cas, plan_positions, supp_cas
+from .inference import at_least_one, fuse, localize
+from .model import Branches, heads, video_probabilities
+from .phases import TERMS
+from .randomness import torch_generator
+
+FORMAT = 1  # of the saved files
+
+
+class Run:
+    """A trained AMS (or ablation) and the history of its losses.
+
+    Args:
+        config: what was trained.
+        classes: names of the C classes.
+        seed: the run's seed.
+
+    Attributes:
+        states: ``states[iteration][stream][branch]``, parameters by name on the CPU.
+        history: one dict an epoch: stream, iteration, branch ("base" or "supp"), epoch, and the
+            mean of each loss term.
+    """
+
+    def __init__(self, config: Config, classes: tuple[str, ...], seed: int):
+        self.config, self.classes, self.seed = config, tuple(classes), seed
+        self.states: list[dict[str, dict[str, dict[str, Tensor]]]] = []
+        self.history: list[dict] = []
+
+    def add(self, iteration: int, stream: str, states: dict, curves: dict) -> None:
+        """Take over one stream after one iteration: parameters and losses (epochs, 3) by branch."""
+        if iteration == len(self.states):
+            self.states.append({})
+        used = [b for b in states if b == "base" or self.config.branches == 2]
+        self.states[iteration][stream] = {
+            branch: {name: p.cpu() for name, p in states[branch].items()} for branch in used
+        }
+        for branch in (b for b in curves if b in used):
+            for epoch, terms in enumerate(curves[branch].tolist()):
+                place = dict(stream=stream, iteration=iteration, branch=branch, epoch=epoch)
+                self.history.append(place | dict(zip(TERMS, terms, strict=True)))
+
+    def cas(
+        self,
+        video: Video,
+        iteration: int = -1,
+        classes: Tensor | None = None,
+        device: str = "auto",
+    ) -> dict[str, dict[str, Tensor]]:
+        """CAS of a whole video, ``cas[stream][branch]`` of shape (T, C), ready for `fuse`.
+
+        Args:
+            video: with every stream the run was trained on.
+            iteration: 0 is phase zero, -1 the last.
+            classes: flags (C,) of the classes that steer the sampler, e.g. the true labels;
+                by default they follow the config's `test_classes`.
+            device: "auto" or a torch device.
+
+        Raises:
+            ValueError: the video lacks a stream or has another feature width.
+        """
+        return self._look(video, iteration, classes, device)[0]
+
+    def positions(
+        self,
+        video: Video,
+        iteration: int = -1,
+        classes: Tensor | None = None,
+        device: str = "auto",
+    ) -> dict[str, Tensor]:
+        """Where the supplementary branch reads, ``positions[stream]`` of shape (T,), in snippets.
+
+        Arguments and errors are those of `cas`; empty with one branch.
+        """
+        return self._look(video, iteration, classes, device)[1]
+
+    def predict(
+        self,
+        videos: Iterable[Video],
+        iteration: int = -1,
+        device: str = "auto",
+        progress: bool = False,
+    ) -> list[Detection]:
+        """Detections of all videos, at full length (Sec. III-E)."""
+        c, detections = self.config, []
+        for video in tqdm(list(videos), disable=not progress, unit="video"):
+            detections += localize(
+                fuse(self.cas(video, iteration, device=device), c.beta),
+                video.snippet_seconds,
+                video=video.id,
+                classes=self.classes,
+                duration=video.duration,
+                class_threshold=c.class_threshold,
+                threshold_factor=c.threshold_factor,
+                topk=c.topk,
+                score=c.score,
+            )
+        return detections
+
+    @torch.no_grad()
+    def _look(self, video, iteration, classes, device) -> tuple[dict, dict]:
+        cas, positions = {}, {}
+        labels = np.array([[name in video.labels for name in self.classes]], np.float32)
+        for stream, branches in self.states[iteration].items():
+            models = {
+                name: Branches(state).to(pick_device(device)) for name, state in branches.items()
+            }
+            self._check(video, stream, models["base"].weight1.shape[1])
+            store = Store([video], stream, labels, pick_device(device))
+            batch = store.batch(np.zeros(1, np.int64), None, None)
+            base = base_cas(models["base"], store.features, batch, self.config)
+            cas[stream] = {"base": base[0].cpu()}
+            if "supp" in models:
+                steering = self._steering_classes(models["base"], store, batch, classes)
+                chance = torch_generator(self.seed, "sampler", stream, video.id)
+                where = plan_positions([self.config], batch.pad(base), steering, batch.mask, chance)
+                supp = supp_cas(models["supp"], store.features, batch, where, self.config)
+                cas[stream]["supp"] = supp[0].cpu()
+                positions[stream] = where[0, 0].cpu()
+        return cas, positions
+
+    def _check(self, video: Video, stream: str, width: int) -> None:
+        if stream not in video.features:
+            raise ValueError(
+                f"video {video.id}: no {stream} features (has {sorted(video.features)}), but "
+                f"the run was trained on {sorted(self.states[0])}"
+            )
+        if video.features[stream].shape[-1] != width:
+            raise ValueError(
+                f"video {video.id}: {stream} features are {video.features[stream].shape[-1]} "
+                f"wide, but the run was trained on width {width}"
+            )
+
+    def _steering_classes(
+        self, base: Branches, store: Store, batch: Batch, classes: Tensor | None
+    ) -> Tensor:
+        """Flags (1, C) of the classes whose CAS steers the sampler; there are no labels at test."""
+        how = self.config.test_classes
+        if classes is not None:
+            return torch.as_tensor(classes, device=store.labels.device)[None]
+        if how == "oracle":
+            return store.labels
+        if how == "all":
+            return torch.ones_like(store.labels)
+        _, logits = base(store.features[batch.rows])
+        logits = heads(batch.pad(logits), self.config)[1]
+        scores = video_probabilities(logits, self.config, batch.mask)[0, :, : len(self.classes)]
+        threshold = torch.inf if how == "argmax" else self.config.class_threshold
+        return at_least_one(scores, threshold).to(store.labels.dtype)
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``run.json`` and ``run.safetensors`` into a folder, made if missing."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {
+            f"{iteration}/{stream}/{branch}/{name}": p
+            for iteration, streams in enumerate(self.states)
+            for stream, branches in streams.items()
+            for branch, state in branches.items()
+            for name, p in state.items()
+        }
+        save_file(tensors, folder / "run.safetensors")
+        about = {
+            "format": FORMAT,
+            "config": asdict(self.config),
+            "classes": self.classes,
+            "seed": self.seed,
+            "history": self.history,
+        }
+        (folder / "run.json").write_text(json.dumps(about, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Read what `save` wrote. No pickle is involved.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: the files are of another format or damaged.
+        """
+        folder = Path(folder)
+        for name in ("run.json", "run.safetensors"):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(
+                    f"{folder / name}: no such file; pass a folder written by `train --out`"
+                )
+        try:
+            about = json.loads((folder / "run.json").read_text())
+            if about["format"] != FORMAT:
+                raise ValueError(f"format {about['format']}, expected {FORMAT}")
+            run = cls(Config(**about["config"]), about["classes"], about["seed"])
+            run.history = about["history"]
+            with safe_open(folder / "run.safetensors", "pt") as file:
+                run.states = _nested({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+        except Exception as error:
+            raise ValueError(f"{folder}: not a readable run ({error}); train it again") from error
+        return run
+
+
+def _nested(tensors: Mapping[str, Tensor]) -> list[dict]:
+    """From "iteration/stream/branch/name" keys back to states."""
+    iterations = 1 + max(int(key.split("/")[0]) for key in tensors)
+    states: list[dict] = [{} for _ in range(iterations)]
+    for key, p in tensors.items():
+        iteration, stream, branch, name = key.split("/")
+        states[int(iteration)].setdefault(stream, {}).setdefault(branch, {})[name] = p
+    return states
