@@ -1,0 +1,47 @@
+"""`check` lets good parameters pass and names the one that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from amslib.parameters import check
+
+DECLARED = {"eta": (float, 0, 10), "seed": (int, 0, None), "dataset": str}
+GOOD = {"__name__": "__main__", "In": [], "eta": 0.75, "seed": 0, "dataset": "synthetic"}
+
+
+@pytest.mark.parametrize("change", [{}, {"eta": 1}, {"eta": 0}, {"eta": 10.0}, {"seed": 10**9}])
+def test_good_parameters_pass(change):
+    check(GOOD | change, **DECLARED)
+
+
+@pytest.mark.parametrize(
+    "change, error, message",
+    [
+        ({"etta": 0.5}, NameError, "unknown parameter 'etta': did you mean 'eta'?"),
+        ({"colour": 1}, NameError, "unknown parameter 'colour': The parameters are: eta, seed"),
+        ({"eta": "big"}, TypeError, "parameter 'eta' is 'big': expected float"),
+        ({"seed": 0.5}, TypeError, "parameter 'seed' is 0.5: expected int"),
+        ({"seed": True}, TypeError, "parameter 'seed' is True: expected int"),
+        ({"eta": -0.1}, ValueError, "parameter 'eta' is -0.1: expected at least 0 and at most 10"),
+        ({"eta": float("nan")}, ValueError, "parameter 'eta' is nan"),
+        ({"eta": 10.1}, ValueError, "at most 10"),
+        ({"seed": -1}, ValueError, "parameter 'seed' is -1: expected at least 0"),
+    ],
+)
+def test_a_wrong_parameter_is_named(change, error, message):
+    with pytest.raises(error) as caught:
+        check(GOOD | change, **DECLARED)
+    assert message in str(caught.value)
+
+
+def test_a_missing_parameter_is_named():
+    with pytest.raises(NameError, match="parameter 'eta' is not set"):
+        check({"seed": 0, "dataset": "synthetic"}, **DECLARED)
+
+
+def test_names_of_later_cells_are_no_parameters():
+    """In an open notebook the cell may be run again after all the others."""
+    check(GOOD | {"check": check, "rows": [1, 2]}, **DECLARED)
+    with pytest.raises(NameError, match="'etta'"):
+        check(GOOD | {"etta": 1, "check": check, "rows": [1, 2]}, **DECLARED)
