@@ -39,7 +39,10 @@ class Video:
     @property
     def num_snippets(self) -> int:
         """T, the number of snippets (0 without features)."""
-        return next((len(x) for x in self.features.values()), 0)
+        shapes = getattr(self.features, "shapes", None)  # features on disk know theirs unread
+        if shapes is None:
+            shapes = {stream: x.shape for stream, x in self.features.items()}
+        return next((shape[0] for shape in shapes.values()), 0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""What every annotation format shares: instances, and which videos are for training.
+
+THUMOS14 trains on "validation" and tests on "test", ActivityNet trains on "training" and tests on
+"validation", so "validation" alone says nothing: the first pair of `SPLITS` whose two names both
+occur decides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from .findings import DataError, Finding, error
+from .video import Video
+
+SPLITS = (
+    ("train", "test"),
+    ("training", "validation"),
+    ("validation", "test"),
+    ("train", "validation"),
+    ("training", "test"),
+)
+Segment = tuple[float, float, str]
+
+
+class Annotations(NamedTuple):
+    """All videos of an annotation, the subset of each, the classes, and what is wrong.
+
+    Args:
+        videos: every video, without features.
+        subsets: the subset of each, lower case.
+        classes: names of the classes, in the order of the class axis.
+        findings: what contradicts itself.
+    """
+
+    videos: list[Video]
+    subsets: list[str]
+    classes: tuple[str, ...]
+    findings: list[Finding]
+
+
+def split(annotations: Annotations, file) -> tuple[tuple[Video, ...], tuple[Video, ...]]:
+    """Training and test videos.
+
+    Raises:
+        DataError: no pair of `SPLITS` occurs.
+    """
+    names = set(annotations.subsets)
+    pair = next((pair for pair in SPLITS if names.issuperset(pair)), None)
+    if pair is None:
+        pairs = ", ".join("/".join(pair) for pair in SPLITS)
+        message = f"subsets {sorted(names)} where one of the pairs {pairs} was expected"
+        raise DataError(error("subsets", file, message, "Rename the subsets"))
+    members = list(zip(annotations.subsets, annotations.videos, strict=True))
+    train, test = (tuple(v for subset, v in members if subset == name) for name in pair)
+    return train, test
+
+
+def instances(
+    video: str, file, times: Sequence, names: Sequence[str]
+) -> tuple[tuple[Segment, ...], list[Finding]]:
+    """Segments ``(start_s, end_s, label)`` of one video, those that are no pair of times left out.
+
+    Args:
+        video: name of the video.
+        file: where the segments stand.
+        times: pairs of numbers, or of strings that are numbers, in seconds.
+        names: class of each.
+    """
+    if len(times) != len(names):
+        message = f"{len(times)} segments but {len(names)} labels"
+        return (), [error("instances", file, message, "Give each segment one label", video)]
+    segments, found = [], []
+    for pair, name in zip(times, names, strict=True):
+        try:
+            start, end = (float(t) for t in pair)
+            if not math.isfinite(start + end):
+                raise ValueError
+            segments.append((start, end, name))
+        except (TypeError, ValueError):
+            message = f"segment {pair!r} of {name} is no pair of times"
+            found.append(error("segment", file, message, "Give start and end in seconds", video))
+    return tuple(segments), found
+
+
+def in_order(names: Iterable[str], classes: Sequence[str]) -> tuple[str, ...]:
+    """Each name once, in the order of the classes, unknown ones last."""
+    rank = {name: k for k, name in enumerate(classes)}
+    return tuple(sorted(set(names), key=lambda name: (rank.get(name, len(rank)), name)))

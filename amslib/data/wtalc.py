@@ -1,0 +1,126 @@
+"""W-TALC's layout: ``X-I3D-JOINTFeatures.npy`` beside a folder ``X-Annotations`` of arrays.
+
+Video-level labels are the classes of a video's instances, also where ``labels_all.npy`` differs
+(28 of 412 THUMOS14 videos); that file serves the videos that have no instance.
+``extracted_fps.npy`` is wrong in the releases and is not read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .annotated import Annotations, in_order, instances, split
+from .arrays import read_array, read_header
+from .features import Features, JointFile, JointHalf
+from .findings import DataError, Finding, error
+from .layout import Scan
+from .video import Dataset, Video, fingerprint
+
+FEATURES, ANNOTATIONS = "-I3D-JOINTFeatures.npy", "-Annotations"
+REQUIRED = ("videoname", "subset", "labels", "segments")  # one entry per video
+OPTIONAL = ("labels_all", "duration")
+
+
+def scan(file: Path, snippet_seconds: float) -> Scan:
+    """The data set of one joint feature file; the features stay unread.
+
+    Raises:
+        DataError: a file is missing or cannot be read.
+    """
+    name = file.name.removesuffix(FEATURES)
+    folder = file.with_name(name + ANNOTATIONS)
+    annotations = read_annotation_folder(folder)
+    header = read_header(file)
+    ids = tuple(v.id for v in annotations.videos)
+    if header.shape[:1] != (len(ids),):
+        message = f"features of shape {header.shape} where videoname.npy names {len(ids)} videos"
+        raise DataError(error("joint", file, message, "Take both from the same release"))
+    joint, warned = JointFile(file, ids), set()
+    videos = []
+    for row, video in enumerate(annotations.videos):
+        parts = {"rgb": JointHalf(joint, row, 0), "flow": JointHalf(joint, row, 1)}
+        features = Features(video.id, parts, warned)
+        videos.append(replace(video, features=features, snippet_seconds=snippet_seconds))
+    train, test = split(annotations._replace(videos=videos), folder)
+    mark = fingerprint(annotations.classes, train, test, header)
+    dataset = Dataset(name, annotations.classes, train, test, mark)
+    return Scan(dataset, annotations.findings, folder, joint)
+
+
+def read_annotation_folder(folder: Path) -> Annotations:
+    """Every video of an annotation folder, in the order of its files; classes in classlist's.
+
+    Raises:
+        DataError: a file is missing, unsafe to read, or of another length than videoname.npy.
+    """
+    columns = _columns(folder)
+    classes = tuple(_text(name) for name in read_array(folder / "classlist.npy"))
+    ambiguous = _ambiguous(folder)
+    videos, findings = [], []
+    for values in zip(*columns.values(), strict=True):
+        row = dict(zip(columns, values, strict=True))
+        video, found = _video(row, classes, ambiguous, folder)
+        videos.append(video)
+        findings += found
+    subsets = [_text(subset).lower() for subset in columns["subset"]]
+    return Annotations(videos, subsets, classes, findings)
+
+
+def _columns(folder):
+    optional = [name for name in OPTIONAL if (folder / f"{name}.npy").is_file()]
+    columns = {name: read_array(folder / f"{name}.npy") for name in (*REQUIRED, *optional)}
+    count = len(columns["videoname"])
+    for name, column in columns.items():
+        if len(column) != count:
+            message = f"{len(column)} entries where videoname.npy has {count}"
+            mend = "Take all of them from the same release"
+            raise DataError(error("columns", folder / f"{name}.npy", message, mend))
+    return columns
+
+
+def _video(row, classes, ambiguous, folder) -> tuple[Video, list[Finding]]:
+    name = _text(row["videoname"])
+    names = _texts(row["labels"])
+    segments, found = instances(name, folder / "segments.npy", _list(row["segments"]), names)
+    labels_all = _texts(row.get("labels_all"))
+    labels = in_order(names or labels_all, classes)
+    for label in labels:
+        if label not in classes:
+            message = f"class {label!r} is not in classlist.npy"
+            mend = "Correct the label, or add the class to the list"
+            found.append(error("class", folder / "labels.npy", message, mend, name))
+    duration = float(np.ravel(row["duration"])[0]) if "duration" in row else None
+    metadata = {"labels_all": labels_all} if "labels_all" in row else {}
+    apart = tuple(ambiguous.get(name, ()))
+    return Video(name, {}, labels, segments, apart, duration, metadata=metadata), found
+
+
+def _ambiguous(folder) -> dict[str, list[tuple[float, float]]]:
+    """Lines ``video start end`` of the ``Ambiguous_*.txt`` files, by video."""
+    intervals = {}
+    for file in sorted(folder.glob("Ambiguous_*.txt")):
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                video, start, end = line.split()
+                intervals.setdefault(video, []).append((float(start), float(end)))
+            except ValueError:
+                message = f"line {number} is {line!r} where 'video start end' was expected"
+                raise DataError(error("ambiguous", file, message, "Correct the line")) from None
+    return intervals
+
+
+def _list(value) -> list:
+    return list(value) if isinstance(value, list | tuple | np.ndarray) else []
+
+
+def _texts(value) -> tuple[str, ...]:
+    return tuple(_text(text) for text in _list(value))
+
+
+def _text(value) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
