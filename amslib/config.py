@@ -47,7 +47,7 @@ RANGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The method's switches. Defaults are the paper's values or, where it is silent, this project's.
+    """The switches of the method. Defaults: the paper, or where it is silent, this project.
 
     Table III is spelled (A) ``branches=1, sampler="none", supervision="none", iterations=0``,
     (B) the same with two branches, (C) ``supervision="none", iterations=1``,
@@ -80,11 +80,11 @@ class Config:
     threshold_factor: float = 0.7  # of the mean CAS: alpha and theta_loc alike
     localization_weight: float = 1.0  # lambda of Eq. 11
     # basic loss, Eq. 10 and the Co-Activity Similarity loss
-    class_loss: str = "bce"
+    class_loss: str = "softmax_ce"  # or "bce", the letter of Eq. 10
     class_weight: float = 0.5
     coactivity_weight: float = 0.5
     # schedule, Sec. III-D2 and IV-B
-    lr: float = 1e-4
+    lr: float = 1e-4  # of Adam at 1024 features; another width D trains with lr * 1024 / D
     weight_decay: float = 5e-4
     batch_size: int = 10
     pairs: int = 3  # of the batch, pairs of videos that share a class

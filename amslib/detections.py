@@ -1,8 +1,31 @@
-"""Detections: the end of inference and the input of every evaluator."""
+"""Detections: the end of inference, the input of every evaluator, and how files hold them.
+
+Two json schemas are read, plain or gzipped (a name that ends in .gz), times in seconds:
+
+* one file for both sides, ``{"ground_truth": {video: {"annotations": [{"segment", "label"}],
+  "ambiguous": [[s, e]], "duration"}}, "detections": {video: [{"segment", "label", "score"}]}}``,
+  where "ambiguous" and "duration" may be missing;
+* ActivityNet's two, ``{"version", "results": {video: [{"segment", "label", "score"}]},
+  "external_data"}`` and ``{"database": {video: {"subset", "annotations", ..}}}``.
+
+Names of videos are taken and written as they stand. ActivityNet's files leave out the "v_" that
+its video files begin with, so rename one side if yours do not; `evaluate` warns when no name fits.
+"""
 
 from __future__ import annotations
 
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
+
+from .data.annotated import Annotations, in_order, instances, split
+from .data.database import AMBIGUOUS
+from .data.findings import DataError, DataNotFound, error, settle
+from .data.video import Video
 
 
 class Detection(NamedTuple):
@@ -13,3 +36,152 @@ class Detection(NamedTuple):
     start: float
     end: float
     score: float
+
+
+def read_detections(path: str | Path) -> list[Detection]:
+    """Detections in file order (which decides between equal scores), starts after ends included.
+
+    Args:
+        path: a json file with "detections" or with ActivityNet's "results".
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not json or holds no detections, or one of them is incomplete or not
+            finite; the message names file, video and position in the video's list.
+    """
+    file = Path(path)
+    by_video = _part(file, ("detections", "results"))
+    found = []
+    for video, entries in by_video.items():
+        if not isinstance(entries, list):
+            message = f"{_shown(entries)} where a list of detections was expected"
+            raise DataError(error("list", file, message, "Write [] if there are none", video))
+        found += [_detection(file, video, i, entry) for i, entry in enumerate(entries)]
+    return found
+
+
+def _detection(file, video, position, entry) -> Detection:
+    try:
+        start, end = entry["segment"]
+        row = Detection(video, entry["label"], start, end, entry["score"])
+        numbers = all(type(x) in (int, float) and math.isfinite(x) for x in row[2:])
+        if numbers and isinstance(row.label, str):
+            return Detection(video, row.label, float(start), float(end), float(row.score))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass
+    message = f"detection {position} is {_shown(entry)}"
+    mend = 'Write {"segment": [start, end], "label": name, "score": x} with finite numbers'
+    raise DataError(error("detection", file, message, mend, video)) from None
+
+
+def read_ground_truth(path: str | Path, subset: str | None = None) -> list[Video]:
+    """Videos with their segments, in file order, without features; segments may be strings.
+
+    Args:
+        path: a json file with "ground_truth" or with ActivityNet's "database".
+        subset: which subset of the database, upper or lower case. By default the part that is for
+            testing: what is neither for training nor withheld, i.e. "validation" beside "training",
+            but "test" beside "validation" (see `amslib.data.annotated.SPLITS`); everything if the
+            file names no subset or only one.
+
+    Returns:
+        Videos with `id`, `labels`, `segments`, `ambiguous` (intervals of the label "Ambiguous"
+        belong there too) and, if the file has it, `duration`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not json or holds no ground truth, an entry cannot be read, or there is no
+            such subset; the message names file and video.
+    """
+    file = Path(path)
+    entries = [
+        _video(file, name, entry)
+        for name, entry in _part(file, ("ground_truth", "database")).items()
+    ]
+    settle(finding for _, _, found in entries for finding in found)
+    videos, subsets = [e[0] for e in entries], [e[1] for e in entries]
+    names = sorted(set(subsets))
+    if subset is None and len(names) > 1:
+        return list(split(Annotations(videos, subsets, (), []), file)[1])
+    if subset is not None and subset.lower() not in names:
+        message = f"subset {subset!r} where one of {names} was expected"
+        raise DataError(error("subset", file, message, "Name one of them, or none"))
+    return [
+        v for v, s in zip(videos, subsets, strict=True) if subset is None or s == subset.lower()
+    ]
+
+
+def _video(file, name, entry) -> tuple[Video, str, list]:
+    """The video, its subset in lower case ("" without one), and findings."""
+    try:
+        annotations = entry["annotations"]
+        times = [a["segment"] for a in annotations]
+        rows, found = instances(name, file, times, [str(a["label"]) for a in annotations])
+        duration = entry.get("duration")
+        segments = tuple(row for row in rows if row[2] != AMBIGUOUS)
+        apart = tuple(row[:2] for row in rows if row[2] == AMBIGUOUS)
+        video = Video(
+            name,
+            labels=in_order((row[2] for row in segments), ()),
+            segments=segments,
+            ambiguous=apart + tuple((float(s), float(e)) for s, e in entry.get("ambiguous", ())),
+            duration=None if duration is None else float(duration),
+        )
+        return video, str(entry.get("subset", "")).lower(), found
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        message = f"an entry that cannot be read: {_shown(entry)}"
+        mend = 'Give it "annotations": [{"segment": [start, end], "label": name}, ..]'
+        raise DataError(error("entry", file, message, mend, name)) from None
+
+
+def write_detections(detections: Iterable[Detection], path: str | Path) -> None:
+    """Write ActivityNet's results json, gzipped if the name ends in .gz.
+
+    The order within a video is kept. Equal input makes equal files, byte for byte.
+
+    Raises:
+        ValueError: a time or score is not finite; nothing is written.
+    """
+    file, results = Path(path), {}
+    for row in detections:
+        start, end, score = (float(x) for x in row[2:])
+        if not all(map(math.isfinite, (start, end, score))):
+            mend = "Correct it or leave it out"
+            raise DataError(error("detection", file, f"{row} is not finite", mend, row.video))
+        entry = {"segment": [start, end], "label": row.label, "score": score}
+        results.setdefault(row.video, []).append(entry)
+    content = {"version": "VERSION 1.3", "results": results, "external_data": {}}
+    data = json.dumps(content).encode()
+    file.write_bytes(gzip.compress(data, mtime=0) if file.suffix == ".gz" else data)
+
+
+def _part(file: Path, keys: tuple[str, str]) -> dict:
+    """What a json file holds under one of the keys, by video."""
+    content = _read(file)
+    there = list(content) if isinstance(content, dict) else []
+    key = next((key for key in keys if key in there), None)
+    if key is None:
+        message = f'neither "{keys[0]}" nor "{keys[1]}" in it, but {_shown(there or content)}'
+        raise DataError(error("schema", file, message, "Give a file of one of these forms"))
+    if not isinstance(content[key], dict):
+        message = f'"{key}" is {_shown(content[key])} where {{video: ..}} was expected'
+        raise DataError(error("schema", file, message, "Name the video of each list"))
+    return content[key]
+
+
+def _read(file: Path):
+    if not file.is_file():
+        raise DataNotFound(error("not found", file, "no such file", "Give the path of a json file"))
+    try:
+        data = file.read_bytes()
+        return json.loads(gzip.decompress(data) if file.suffix == ".gz" else data)
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as reason:
+        message = f"no json, plain or (named .gz) gzipped ({reason!r})"
+        raise DataError(
+            error("json", file, message, "Give another file, or write it anew")
+        ) from None
+
+
+def _shown(content) -> str:
+    text = repr(content)
+    return text if len(text) <= 120 else f"{text[:117]}.."

@@ -8,6 +8,8 @@ from torch import Tensor
 from .config import Config
 from .model import Branches
 
+PAPER_WIDTH = 1024  # features of one I3D stream
+
 
 class Learner:
     """A branch that can train.
@@ -20,8 +22,11 @@ class Learner:
     def __init__(self, parameters: dict[str, Tensor], config: Config):
         self.config = config
         self.model = Branches(parameters)
+        # Adam moves every weight by about lr a step, so the logits move in proportion to lr times
+        # the width: the paper's lr belongs to its 1024 features, other widths keep the product
+        lr = config.lr * PAPER_WIDTH / self.model.weight1.shape[-2]
         self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay
+            self.model.parameters(), lr=lr, weight_decay=config.weight_decay
         )
 
     def step(self, loss: Tensor) -> None:

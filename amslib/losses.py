@@ -30,8 +30,8 @@ def topk_mean(logits: Tensor, topk: int = 8, mask: Tensor | None = None) -> Tens
     tensor([14.5000])
     """
     mask = full_mask(mask, logits[..., 0])
-    k = -(-mask.sum(-1, keepdim=True) // topk).clamp_min(1)[..., None]  # (..., 1, 1)
-    highest = -(-logits.shape[-2] // topk)
+    k = ((mask.sum(-1, keepdim=True) + topk - 1) // topk).clamp_min(1)[..., None]  # (..., 1, 1)
+    highest = (logits.shape[-2] + topk - 1) // topk
     top = torch.where(mask[..., None], logits, -torch.inf).topk(highest, dim=-2).values
     rank = torch.arange(highest, device=logits.device)[:, None]
     return torch.where(rank < k, top, 0).sum(-2) / k[..., 0]

@@ -1,4 +1,4 @@
-"""The backbone h of Eqs 1 and 3, several models wide: one leading member axis on every parameter."""
+"""The backbone h of Eqs 1 and 3, M members wide: every parameter has a leading member axis."""
 
 from __future__ import annotations
 

@@ -44,10 +44,8 @@ def aggregate(
             f"cas has C = {cas.shape[-1]} classes (shape {tuple(cas.shape)}) but labels have "
             f"C = {labels.shape[-1]} (shape {tuple(labels.shape)}); pass one label per class"
         )
-    chosen = labels.bool()
-    if how == "random":
-        chosen = one_class(chosen, generator)
-    elif how not in ("maximum", "average"):
+    chosen = labels.bool() if how != "random" else one_class(labels, generator)
+    if how not in ("maximum", "average", "random"):
         raise ValueError(f"how={how!r}; expected 'maximum', 'average' or 'random'")
     chosen = chosen[..., None, :]  # (..., 1, C)
     if how == "average":
@@ -58,12 +56,13 @@ def aggregate(
     return torch.where(full_mask(mask, m), m, 0)
 
 
-def one_class(chosen: Tensor, generator: torch.Generator | None) -> Tensor:
-    """One of the True entries of (..., C), uniformly."""
-    device = generator.device if generator is not None else chosen.device
-    lot = torch.rand(chosen.shape, generator=generator, device=device).to(chosen.device)
-    lot = torch.where(chosen, lot, -1)
-    return chosen & (torch.arange(chosen.shape[-1], device=lot.device) == lot.argmax(-1, True))
+def one_class(labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Keep one class of each video, drawn uniformly: (..., C) labels to (..., C) flags."""
+    device = labels.device if generator is None else generator.device
+    lot = torch.rand(labels.shape, generator=generator, device=device).to(labels.device)
+    lot = torch.where(labels.bool(), lot, -1)
+    drawn = torch.zeros_like(lot).scatter(-1, lot.argmax(-1, keepdim=True), 1)
+    return labels.bool() & drawn.bool()
 
 
 def sampling_weights(m: Tensor, eta: float = 0.75, mask: Tensor | None = None) -> Tensor:

@@ -41,8 +41,8 @@ class Stream:
 
 
 STREAMS = {
-    "rgb": Stream(action=3.0, scene=2.5, context=2.5, video=2.0, mean=1.6, norm=7.7),
-    "flow": Stream(action=3.5, scene=1.5, context=1.0, video=1.5, mean=1.4, norm=5.0),
+    "rgb": Stream(action=6.0, scene=3.0, context=4.0, video=2.0, mean=1.2, norm=7.7),
+    "flow": Stream(action=6.0, scene=1.5, context=1.5, video=1.5, mean=1.0, norm=5.0),
 }
 
 SCENES = 10  # in the pool
