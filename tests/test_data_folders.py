@@ -57,6 +57,18 @@ def test_npy_features_are_memory_mapped(tmp_path):
     assert not video.features["rgb"].flags.writeable
 
 
+def test_values_are_checked_the_first_time_only(tmp_path, monkeypatch):
+    video = load(write_basnet(tmp_path)).train[0]
+    checked = []
+    real = amslib.data.features.value_findings
+    monkeypatch.setattr(
+        amslib.data.features, "value_findings", lambda *args: checked.append(args[1]) or real(*args)
+    )
+    for stream in ("rgb", "rgb", "flow"):
+        video.features[stream]
+    assert checked == [feature_file(tmp_path, "video_a", s) for s in ("rgb", "flow")]
+
+
 def test_load_reads_headers_alone(tmp_path, monkeypatch):
     folder = write_basnet(tmp_path)
     asked = []
@@ -136,7 +148,12 @@ def test_the_fingerprint_is_that_of_the_content(tmp_path):
 def test_the_fingerprint_of_a_joint_file_needs_no_reading(tmp_path, monkeypatch):
     one, two = write_wtalc(tmp_path / "one"), write_wtalc(tmp_path / "two")
     other = write_wtalc(tmp_path / "other", subset=np.array(["validation", "test", "test"], "S"))
-    assert load(one).fingerprint == load(two).fingerprint != load(other).fingerprint
+    longer = [np.ones((t + 1, 16), np.float32) for t in LENGTHS.values()]
+    longer = write_wtalc(tmp_path / "longer", joint=objects(longer))
+    read = []
+    monkeypatch.setattr(amslib.data.features, "read_array", read.append)
+    marks = [load(folder).fingerprint for folder in (one, two, other, longer)]
+    assert marks[0] == marks[1] and len(set(marks)) == 3 and read == []
 
 
 def test_video_level_labels_come_from_the_instances(tmp_path):
@@ -181,6 +198,7 @@ def test_ambiguous_labels_of_a_json_are_intervals(tmp_path):
         ("train test", "train", "test"),
         ("Validation Test", "validation", "test"),
         ("training validation testing", "training", "validation"),
+        ("training validation test", "training", "validation"),
         ("train validation test", "train", "test"),
         ("train validation", "train", "validation"),
     ],

@@ -213,7 +213,8 @@ def test_the_forgeries_differ_from_a_good_file_in_the_forgery_alone(tmp_path):
 
 @pytest.mark.parametrize("target", [key for key, value in STAND_INS.items() if value != "ndarray"])
 def test_a_pickle_cannot_change_the_stand_ins(tmp_path, target):
-    build = f"\x80\x02c{target[0]}\n{target[1]}\nN}}U\x01xU\x01ys\x86b.".encode("latin1")
+    state = b"N}X\x01\x00\x00\x00xX\x01\x00\x00\x00ys\x86b."  # BUILD with (None, {"x": "y"})
+    build = b"\x80\x02c" + "\n".join(target).encode() + b"\n" + state
     with pytest.raises(DataError):
         read_array(write_pickle(tmp_path / "x.npy", build))
     assert not hasattr(STAND_INS[target], "x")
