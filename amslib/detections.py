@@ -22,9 +22,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .data.annotated import Annotations, in_order, instances, split
+from .data.annotated import Annotations, split
 from .data.database import AMBIGUOUS
-from .data.findings import DataError, DataNotFound, error, settle
+from .data.findings import DataError, DataNotFoundError, error
 from .data.video import Video
 
 
@@ -50,28 +50,11 @@ def read_detections(path: str | Path) -> list[Detection]:
             finite; the message names file, video and position in the video's list.
     """
     file = Path(path)
-    by_video = _part(file, ("detections", "results"))
     found = []
-    for video, entries in by_video.items():
-        if not isinstance(entries, list):
-            message = f"{_shown(entries)} where a list of detections was expected"
-            raise DataError(error("list", file, message, "Write [] if there are none", video))
-        found += [_detection(file, video, i, entry) for i, entry in enumerate(entries)]
+    for video, entries in _part(file, ("detections", "results")).items():
+        rows = _rows(file, video, entries, "detection", ("score",))
+        found += [Detection(video, *row) for row in rows]
     return found
-
-
-def _detection(file, video, position, entry) -> Detection:
-    try:
-        start, end = entry["segment"]
-        row = Detection(video, entry["label"], start, end, entry["score"])
-        numbers = all(type(x) in (int, float) and math.isfinite(x) for x in row[2:])
-        if numbers and isinstance(row.label, str):
-            return Detection(video, row.label, float(start), float(end), float(row.score))
-    except (KeyError, TypeError, ValueError, OverflowError):
-        pass
-    message = f"detection {position} is {_shown(entry)}"
-    mend = 'Write {"segment": [start, end], "label": name, "score": x} with finite numbers'
-    raise DataError(error("detection", file, message, mend, video)) from None
 
 
 def read_ground_truth(path: str | Path, subset: str | None = None) -> list[Video]:
@@ -94,12 +77,9 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> list[Video
             such subset; the message names file and video.
     """
     file = Path(path)
-    entries = [
-        _video(file, name, entry)
-        for name, entry in _part(file, ("ground_truth", "database")).items()
-    ]
-    settle(finding for _, _, found in entries for finding in found)
-    videos, subsets = [e[0] for e in entries], [e[1] for e in entries]
+    entries = _part(file, ("ground_truth", "database"))
+    videos = [_video(file, name, entry) for name, entry in entries.items()]
+    subsets = [str(entry.get("subset", "")).lower() for entry in entries.values()]
     names = sorted(set(subsets))
     if subset is None and len(names) > 1:
         return list(split(Annotations(videos, subsets, (), []), file)[1])
@@ -111,27 +91,53 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> list[Video
     ]
 
 
-def _video(file, name, entry) -> tuple[Video, str, list]:
-    """The video, its subset in lower case ("" without one), and findings."""
+def _video(file, name, entry) -> Video:
     try:
-        annotations = entry["annotations"]
-        times = [a["segment"] for a in annotations]
-        rows, found = instances(name, file, times, [str(a["label"]) for a in annotations])
-        duration = entry.get("duration")
-        segments = tuple(row for row in rows if row[2] != AMBIGUOUS)
-        apart = tuple(row[:2] for row in rows if row[2] == AMBIGUOUS)
-        video = Video(
-            name,
-            labels=in_order((row[2] for row in segments), ()),
-            segments=segments,
-            ambiguous=apart + tuple((float(s), float(e)) for s, e in entry.get("ambiguous", ())),
-            duration=None if duration is None else float(duration),
-        )
-        return video, str(entry.get("subset", "")).lower(), found
+        apart = [{"segment": pair, "label": AMBIGUOUS} for pair in entry.get("ambiguous", ())]
+        annotations, duration = [*entry["annotations"], *apart], entry.get("duration")
+        (duration,) = [None] if duration is None else _numbers([duration])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         message = f"an entry that cannot be read: {_shown(entry)}"
-        mend = 'Give it "annotations": [{"segment": [start, end], "label": name}, ..]'
+        mend = 'Give it "annotations": [..], and "duration" in seconds or not at all'
         raise DataError(error("entry", file, message, mend, name)) from None
+    rows = _rows(file, name, annotations, "annotation")
+    return Video(
+        name,
+        labels=tuple(sorted({label for label, *_ in rows} - {AMBIGUOUS})),
+        segments=tuple((s, e, label) for label, s, e in rows if label != AMBIGUOUS),
+        ambiguous=tuple((s, e) for label, s, e in rows if label == AMBIGUOUS),
+        duration=duration,
+    )
+
+
+def _rows(file, video, entries, what, others=()) -> list[tuple]:
+    """(label, start, end, *others) of every entry of one video."""
+    if not isinstance(entries, list):
+        message = f"{_shown(entries)} where a list was expected"
+        raise DataError(error("list", file, message, f"Write one entry per {what}", video))
+    rows = []
+    for i, entry in enumerate(entries):
+        try:
+            (start, end), label = _numbers(entry["segment"]), entry["label"]
+            if not isinstance(label, str):
+                raise TypeError
+            rows.append((label, start, end, *_numbers([entry[key] for key in others])))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            fields = ['"segment": [start, end]', '"label": name', *(f'"{k}": x' for k in others)]
+            message = f"{what} {i} (the first is 0) is {_shown(entry)}"
+            mend = f"Write {{{', '.join(fields)}}} with finite numbers"
+            raise DataError(error(what, file, message, mend, video)) from None
+    return rows
+
+
+def _numbers(values: list) -> list[float]:
+    """Finite floats of numbers or of strings that are numbers."""
+    numbers = [float(x) for x in values if not isinstance(x, bool)]
+    if not isinstance(values, list) or len(numbers) < len(values):
+        raise TypeError
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError
+    return numbers
 
 
 def write_detections(detections: Iterable[Detection], path: str | Path) -> None:
@@ -171,15 +177,27 @@ def _part(file: Path, keys: tuple[str, str]) -> dict:
 
 def _read(file: Path):
     if not file.is_file():
-        raise DataNotFound(error("not found", file, "no such file", "Give the path of a json file"))
+        raise DataNotFoundError(
+            error("not found", file, "no such file", "Give the path of a json file")
+        )
     try:
         data = file.read_bytes()
-        return json.loads(gzip.decompress(data) if file.suffix == ".gz" else data)
+        text = gzip.decompress(data) if file.suffix == ".gz" else data
+        return json.loads(text, object_pairs_hook=_once)
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as reason:
-        message = f"no json, plain or (named .gz) gzipped ({reason!r})"
-        raise DataError(
-            error("json", file, message, "Give another file, or write it anew")
-        ) from None
+        message = f"cannot be read as json, plain or (named .gz) gzipped: {reason!r}"
+        mend = "Give another file, or write it anew"
+        raise DataError(error("json", file, message, mend)) from None
+
+
+def _once(pairs) -> dict:
+    """An object whose keys all differ; json itself would keep the last of equal ones."""
+    content = {}
+    for key, value in pairs:
+        if key in content:
+            raise ValueError(f"{key!r} occurs twice in one object")
+        content[key] = value
+    return content
 
 
 def _shown(content) -> str:
