@@ -12,28 +12,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import contextlib
 import functools
-import http.server
-import json
-import shutil
-import subprocess
 import sys
-import tempfile
-import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tornado.websocket import websocket_connect
+from devtools import Browser, chromium, serve
 
 WIDTHS = {"wide": 1300, "phone": 390}
 SCHEMES = ("light", "dark")
 SETTLED_SECONDS = 1.0
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update --hide-scrollbars "
-    "--remote-debugging-port=0"
-).split()
 
 # What the finished page says about itself.
 INSPECT = """
@@ -43,9 +31,11 @@ INSPECT = """
   await Promise.allSettled([...document.images].map(i => i.decode()));
   const complaints = [], width = document.documentElement.clientWidth;
   const page = document.scrollingElement;
+  const boxed = e => getComputedStyle(e).overflowX != "visible";
+  const scrolls = e => e && (boxed(e) || scrolls(e.parentElement));
   if (page.scrollWidth > width) {
     const wide = [...document.querySelectorAll("article *")]
-      .filter(e => e.getBoundingClientRect().right > width + 1)
+      .filter(e => e.getBoundingClientRect().right > width + 1 && !scrolls(e))
       .slice(0, 3).map(e => e.tagName.toLowerCase() + "." + e.className);
     complaints.push(`page is ${page.scrollWidth} px wide on a ${width} px screen: ${wide}`);
   }
@@ -56,88 +46,19 @@ INSPECT = """
     if (shown && !image.alt.trim()) complaints.push(`image without alt: ${name}`);
   }
   for (const svg of document.querySelectorAll("article .cell_output svg"))
-    if (!svg.closest("mjx-container, [aria-label], [aria-labelledby], [aria-hidden]"))
+    if (!svg.closest("button, mjx-container, [aria-label], [aria-labelledby], [aria-hidden]"))
       complaints.push("inline SVG without aria-label");
   const math = document.querySelectorAll("article .math").length;
   const set = document.querySelectorAll("article .math mjx-container").length;
   if (set < math) complaints.push(`${math - set} of ${math} formulas not typeset`);
+  for (const unknown of document.querySelectorAll("mjx-container [data-mml-node][fill=red]"))
+    complaints.push("formula with an unknown command in: " +
+      unknown.closest("mjx-container").parentElement.textContent.trim().slice(0, 80));
   for (const error of document.querySelectorAll("mjx-container [data-mml-node=merror]"))
     complaints.push("formula with an error: " + error.getAttribute("data-mjx-error"));
   return complaints;
 })()
 """
-
-
-class Browser:
-    """The few DevTools commands needed, over one websocket."""
-
-    def __init__(self, socket):
-        self.socket, self.count, self.waiting, self.events = socket, 0, {}, []
-
-    async def listen(self) -> None:
-        while (text := await self.socket.read_message()) is not None:
-            message = json.loads(text)
-            if "id" in message:
-                self.waiting.pop(message["id"]).set_result(message)
-            else:
-                self.events.append(message)
-
-    async def call(self, method: str, session: str | None = None, **params) -> dict:
-        self.count += 1
-        self.waiting[self.count] = answer = asyncio.get_running_loop().create_future()
-        message = {"id": self.count, "method": method, "params": params}
-        await self.socket.write_message(
-            json.dumps(message | ({"sessionId": session} if session else {}))
-        )
-        reply = await asyncio.wait_for(answer, 60)
-        if "error" in reply:
-            raise RuntimeError(f"{method}: {reply['error']['message']}")
-        return reply["result"]
-
-
-@contextlib.contextmanager
-def serve(folder: Path):
-    """Serve a folder on a free local port; yields its address."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
-@contextlib.asynccontextmanager
-async def chromium(program: str):
-    """Start Chromium with an empty profile; yields a connected Browser."""
-    profile = Path(tempfile.mkdtemp())
-    process = subprocess.Popen(
-        [program, *FLAGS, f"--user-data-dir={profile}"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        port_file = profile / "DevToolsActivePort"
-        for _ in range(300):
-            if port_file.exists() and len(lines := port_file.read_text().split()) == 2:
-                break
-            await asyncio.sleep(0.1)
-        else:
-            raise SystemExit(f"{program} did not start within 30 s")
-        browser = Browser(
-            await websocket_connect(f"ws://127.0.0.1:{lines[0]}{lines[1]}", max_message_size=2**28)
-        )
-        listener = asyncio.create_task(browser.listen())
-        yield browser
-        listener.cancel()
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(profile, ignore_errors=True)
 
 
 def event_complaint(event: dict, own_host: str) -> str | None:
@@ -170,13 +91,14 @@ async def visit(browser: Browser, url: str, width: int, scheme: str, shot: Path 
     call = functools.partial(browser.call, session=session)
     for domain in ("Page", "Runtime", "Network", "Log"):
         await call(f"{domain}.enable")
-    await call(
+    resize = functools.partial(
+        call,
         "Emulation.setDeviceMetricsOverride",
         width=width,
-        height=900,
         deviceScaleFactor=1,
         mobile=width < 600,
     )
+    await resize(height=900)
     feature = {"name": "prefers-color-scheme", "value": scheme}
     await call("Emulation.setEmulatedMedia", features=[feature])
     browser.events.clear()
@@ -188,7 +110,10 @@ async def visit(browser: Browser, url: str, width: int, scheme: str, shot: Path 
     )
     await asyncio.sleep(SETTLED_SECONDS)
     if shot:
-        picture = await call("Page.captureScreenshot", captureBeyondViewport=True)
+        length = (await call("Page.getLayoutMetrics"))["cssContentSize"]["height"]
+        await resize(height=min(length, 8000))
+        await asyncio.sleep(SETTLED_SECONDS)
+        picture = await call("Page.captureScreenshot")
         shot.write_bytes(base64.b64decode(picture["data"]))
     found = [event_complaint(event, urlsplit(url).netloc) for event in browser.events]
     await browser.call("Target.disposeBrowserContext", browserContextId=context)
