@@ -157,9 +157,10 @@ def _warn_of_strangers(detections, found, segments) -> None:
     for what, column in (("video", found.video), ("label", found.label)):
         if len(column) and (column < 0).all():
             given, known = getattr(detections[0], what), getattr(segments[0], what)
-            text = f"no detection has the {what} of a segment (say {given!r}; {known!r} is known)"
-            mend = "Name them alike, ActivityNet's v_ included; as it stands mAP is 0"
-            warnings.warn(f"{text}. {mend}.", DataWarning, stacklevel=4)
+            text = f"none of {len(column)} detections has a {what} of the ground truth"
+            names = f"the first has {given!r}, the ground truth {known!r}"
+            mend = "Name them alike, a leading v_ included; as it stands mAP is 0"
+            warnings.warn(f"{text}: {names}. {mend}.", DataWarning, stacklevel=4)
 
 
 class Protocol(NamedTuple):
