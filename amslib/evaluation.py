@@ -142,7 +142,7 @@ def in_seconds(
 def _table(kind, rows, videos, classes) -> Table:
     video, label, *numbers = zip(*rows, strict=True) if rows else [()] * 5
     start, end, score = (np.array(column, float) for column in numbers)
-    wrong = np.flatnonzero(~np.isfinite(start + end + score))
+    wrong = np.flatnonzero(~np.isfinite([start, end, score]).all(axis=0))
     if wrong.size:
         message = f"{kind} {wrong[0]} is {rows[wrong[0]]}; its times and score must be finite"
         raise ValueError(f"{message}. Correct it or leave it out.")

@@ -257,10 +257,11 @@ def test_video_given_twice():
 
 
 @pytest.mark.parametrize("place", ["start", "end", "score"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_numbers_that_are_not_finite(place, value):
     rows = found((0, 1, 0.5), (2, 3, 0.5))
     rows[1] = rows[1]._replace(**{place: value})
+    rows += found((0, float("inf"), float("-inf")))
     with pytest.raises(ValueError, match="detection 1 is .*video='a'.* must be finite"):
         evaluate(rows, [video("a", (0.0, 1.0))])
     if place != "score":
