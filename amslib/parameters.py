@@ -63,12 +63,11 @@ def _unknown(name: str, declared: Mapping) -> str:
 
 
 def _check_value(name: str, value, kind: type, low, high) -> None:
+    given = f"parameter '{name}' is {value!r}"
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"parameter '{name}' is {value!r}: expected {getattr(kind, '__name__', kind)}")
-    inside = (low is None or value >= low) and (high is None or value <= high)
-    if not inside:
-        ends = " and ".join(
-            f"{word} {end}" for word, end in (("at least", low), ("at most", high)) if end is not None
-        )
-        raise ValueError(f"parameter '{name}' is {value!r}: expected {ends}")
+        raise TypeError(f"{given}: expected {getattr(kind, '__name__', kind)}")
+    if low is not None and not value >= low:
+        raise ValueError(f"{given}: expected at least {low}")
+    if high is not None and not value <= high:
+        raise ValueError(f"{given}: expected at most {high}")

@@ -23,7 +23,7 @@ def test_good_parameters_pass(change):
         ({"eta": "big"}, TypeError, "parameter 'eta' is 'big': expected float"),
         ({"seed": 0.5}, TypeError, "parameter 'seed' is 0.5: expected int"),
         ({"seed": True}, TypeError, "parameter 'seed' is True: expected int"),
-        ({"eta": -0.1}, ValueError, "parameter 'eta' is -0.1: expected at least 0 and at most 10"),
+        ({"eta": -0.1}, ValueError, "parameter 'eta' is -0.1: expected at least 0"),
         ({"eta": float("nan")}, ValueError, "parameter 'eta' is nan"),
         ({"eta": 10.1}, ValueError, "at most 10"),
         ({"seed": -1}, ValueError, "parameter 'seed' is -1: expected at least 0"),
