@@ -1,0 +1,51 @@
+"""Adaptive Mutual Supervision for weakly-supervised temporal action localization."""
+
+from .config import Config
+from .data import Dataset, Video, load
+from .detections import Detection
+from .evaluation import Evaluation, evaluate
+from .inference import fuse, localize
+from .losses import (
+    classification_loss,
+    coactivity_loss,
+    localization_loss,
+    pseudo_labels,
+    topk_mean,
+)
+from .run import Run
+from .sampler import (
+    aggregate,
+    align,
+    erase_weights,
+    sample_features,
+    sample_positions,
+    sampling_weights,
+)
+from .train import train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "Dataset",
+    "Detection",
+    "Evaluation",
+    "Run",
+    "Video",
+    "aggregate",
+    "align",
+    "classification_loss",
+    "coactivity_loss",
+    "erase_weights",
+    "evaluate",
+    "fuse",
+    "load",
+    "localization_loss",
+    "localize",
+    "pseudo_labels",
+    "sample_features",
+    "sample_positions",
+    "sampling_weights",
+    "topk_mean",
+    "train",
+]

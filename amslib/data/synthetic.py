@@ -50,8 +50,8 @@ SCENES_PER_VIDEO = 3
 SCENE_SECONDS = 30.0  # a scene lasts, on average
 CONTEXT_SECONDS = 6.0  # before and after an instance
 CONTEXT_CHANCE = 0.5  # that a side of an instance shows its class's context
-GROUP = 4  # classes that share the looks of their hard phases
-EVIDENCE = 0.35  # of the own class in a hard phase (cosine to the core)
+GROUP = 10  # classes that share the looks of their hard phases
+EVIDENCE = 0.15  # of the own class in a hard phase (cosine to the core)
 MEMORY = 0.5  # correlation of the noise from one snippet to the next
 INSTANTS = 8  # looked at in a snippet
 
