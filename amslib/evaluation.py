@@ -17,6 +17,32 @@ from .matching import Table, best_free_instance, interpolated_ap
 # THUMOS14's 0.1, 0.2, .., 0.7 as its evaluation codes compute them: the third is
 # 0.30000000000000004, the seventh 0.7000000000000001, and an IoU of exactly 0.3 misses the third.
 THUMOS14_TIOU = tuple(np.linspace(0.1, 0.9, 9)[:7].tolist())
+# ActivityNet's 0.5, 0.55, .., 0.95; the ninth is 0.8999999999999999
+ACTIVITYNET_TIOU = tuple(np.linspace(0.5, 0.95, 10).tolist())
+
+
+def tiou_range(start: float, stop: float, step: float) -> tuple[float, ...]:
+    """IoU thresholds start, start + step, .., stop, as the official codes' own doubles.
+
+    Args:
+        start, stop: first and last threshold, in (0, 1].
+        step: > 0; of 0.1 gives values of THUMOS14's list, of 0.05 of ActivityNet's.
+
+    Raises:
+        ValueError: the range is empty or leaves (0, 1].
+
+    >>> tiou_range(0.1, 0.3, 0.1)
+    (0.1, 0.2, 0.30000000000000004)
+    """
+    if not (step > 0 and 0 < start <= stop + 1e-9 and stop <= 1):
+        raise ValueError(
+            f"tiou range {start}:{stop}:{step}; expected 0 < start <= stop <= 1 and step > 0, "
+            "e.g. 0.1:0.7:0.1"
+        )
+    plain = start + step * np.arange(round((stop - start) / step) + 1)
+    official = np.array([*np.linspace(0.1, 0.9, 9), *ACTIVITYNET_TIOU][:: 1 if step > 0.07 else -1])
+    nearest = official[np.abs(official - plain[:, None]).argmin(1)]
+    return tuple(np.where(np.abs(nearest - plain) < 1e-9, nearest, plain).tolist())
 
 
 @dataclass(frozen=True, eq=False)

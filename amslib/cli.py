@@ -1,0 +1,237 @@
+"""The command line: `python -m amslib train | predict | evaluate | check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .config import Config
+from .data import DataWarning, Dataset, check, load
+from .data.findings import describe
+from .detections import read_detections, read_ground_truth, write_detections
+from .evaluation import Evaluation, evaluate, tiou_range
+from .run import Run
+from .train import train
+
+app = typer.Typer(
+    help="Adaptive Mutual Supervision for weakly-supervised temporal action localization.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Data = Annotated[
+    str, typer.Option(help="synthetic, synthetic-tiny, or a folder of features.", metavar="NAME")
+]
+SnippetSeconds = Annotated[
+    float | None, typer.Option(help="Seconds from one snippet to the next, of a folder.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        "-o",
+        metavar="KEY=VALUE",
+        help="An option of the generator: seed, incompleteness, width, timeline.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ..")]
+
+
+@app.command("train")
+def train_command(
+    run: Annotated[Path, typer.Option("--out", help="Folder for the trained run.")],
+    data: Data = "synthetic",
+    seed: Annotated[int, typer.Option(help="Of everything random in training.")] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="FIELD=VALUE", help="A field of Config, e.g. eta=0.5."),
+    ] = None,
+    snippet_seconds: SnippetSeconds = None,
+    option: Options = None,
+    device: Device = "auto",
+) -> None:
+    """Train AMS on the video-level labels of a data set."""
+    options = _data_options(snippet_seconds, option)
+    config = Config(**_pairs(set_))
+    dataset = load(data, **options)
+    trained = train(dataset, config, seed, device, progress=sys.stderr.isatty())
+    source = data if data.startswith("synthetic") else str(Path(data).resolve())
+    about = {"data": source, "options": options, "fingerprint": dataset.fingerprint}
+    trained.save(run)
+    (run / "data.json").write_text(json.dumps(about, indent=1) + "\n")
+    err.print(f"trained {len(trained.states) - 1} iterations; saved in {run}")
+
+
+@app.command("predict")
+def predict_command(
+    run: Annotated[Path, typer.Option(help="Folder written by train.")],
+    detections: Annotated[Path, typer.Option("--out", help="ActivityNet json to write.")],
+    data: Annotated[
+        str | None, typer.Option(help="Other data than the run was trained on.", metavar="NAME")
+    ] = None,
+    snippet_seconds: SnippetSeconds = None,
+    option: Options = None,
+    device: Device = "auto",
+) -> None:
+    """Write the detections of a trained run on the test videos."""
+    dataset = _data_of(run, data, snippet_seconds, option)
+    found = Run.load(run).predict(dataset.test, device=device, progress=sys.stderr.isatty())
+    write_detections(found, detections)
+    err.print(f"{len(found)} detections in {len(dataset.test)} videos; written to {detections}")
+
+
+@app.command("evaluate")
+def evaluate_command(
+    run: Annotated[Path | None, typer.Option(help="Folder written by train.")] = None,
+    detections: Annotated[
+        Path | None, typer.Option(help="Detections instead of a run: json or json.gz.")
+    ] = None,
+    ground_truth: Annotated[
+        Path | None, typer.Option(help="Annotations, if they are not in the detections' file.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="Rules of matching.")] = "activitynet",
+    tiou: Annotated[
+        str, typer.Option(help="IoU thresholds, start:stop:step or a,b,c.")
+    ] = "0.1:0.7:0.1",
+    iteration: Annotated[int, typer.Option(help="Of the run; -1 is the last.")] = -1,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Print the mean average precision of a run, or of any file of detections."""
+    if (run is None) == (detections is None):
+        raise ValueError("give either --run FOLDER or --detections FILE")
+    if detections is not None:
+        found = read_detections(detections)
+        videos = read_ground_truth(ground_truth or detections)
+    else:
+        dataset = _data_of(run, None, None, None)
+        trained = Run.load(run)
+        found = trained.predict(dataset.test, iteration, device, progress=sys.stderr.isatty())
+        videos = dataset.test
+    result = evaluate(found, videos, _thresholds(tiou), protocol)
+    if as_json:
+        print(json.dumps(result.to_dict()))
+    else:
+        _print_evaluation(result, len(found), len(videos))
+
+
+@app.command("check")
+def check_command(
+    data: Annotated[str, typer.Argument(help="A folder of features.", metavar="FOLDER")],
+    snippet_seconds: SnippetSeconds = None,
+    as_json: Json = False,
+) -> None:
+    """Read a whole data set and report what is wrong with it; exit code 1 if it is unusable."""
+    report = check(data, **_data_options(snippet_seconds, None))
+    if as_json:
+        print(json.dumps(report.to_dict()))
+    else:
+        _print_report(report)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def main() -> None:
+    """Run the command line; an error is one message, not a traceback."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        err.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True)
+        sys.exit(2)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    name = "warning" if issubclass(category, DataWarning) else category.__name__
+    err.print(f"[yellow]{name}:[/] {_plain(message)}", soft_wrap=True)
+
+
+def _plain(message) -> str:
+    """Brackets in a message are not markup."""
+    return str(message).replace("[", r"\[")
+
+
+def _pairs(texts: list[str] | None) -> dict:
+    """["eta=0.5", "sampler=none"] to {"eta": 0.5, "sampler": "none"}."""
+    pairs = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"{text!r}: expected NAME=VALUE, e.g. eta=0.5")
+        try:
+            pairs[key] = json.loads(value.replace("True", "true").replace("False", "false"))
+        except json.JSONDecodeError:
+            pairs[key] = value
+    return pairs
+
+
+def _data_options(snippet_seconds: float | None, option: list[str] | None) -> dict:
+    options = _pairs(option)
+    return options if snippet_seconds is None else options | {"snippet_seconds": snippet_seconds}
+
+
+def _data_of(run: Path, data, snippet_seconds, option) -> Dataset:
+    """The data set a run was trained on, or another one."""
+    if data is not None:
+        return load(data, **_data_options(snippet_seconds, option))
+    file = run / "data.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such file; pass a folder written by train")
+    about = json.loads(file.read_text())
+    dataset = load(about["data"], **about["options"])
+    if dataset.fingerprint != about["fingerprint"]:
+        text = f"{about['data']} has changed since {run} was trained on it"
+        warnings.warn(f"{text}; train again, or know why", DataWarning, stacklevel=2)
+    return dataset
+
+
+def _thresholds(text: str) -> tuple[float, ...]:
+    try:
+        if ":" in text:
+            start, stop, step = map(float, text.split(":"))
+            return tiou_range(start, stop, step)
+        return tuple(float(value) for value in text.split(","))
+    except ValueError as error:
+        example = "expected start:stop:step as 0.1:0.7:0.1, or a list as 0.5,0.75,0.95"
+        raise ValueError(f"--tiou {text!r}: {example} ({error})") from error
+
+
+def _print_evaluation(result: Evaluation, detections: int, videos: int) -> None:
+    table = Table()
+    averages = [(0.1, 0.5), (0.3, 0.7), (0.1, 0.7), (0.5, 0.95)]
+    low, high = min(result.tiou) - 1e-9, max(result.tiou) + 1e-9
+    averages = [(a, b) for a, b in averages if low <= a and b <= high]
+    table.add_column("IoU")
+    table.add_column("mAP (%)", justify="right")
+    for threshold, value in zip(result.tiou, result.map, strict=True):
+        table.add_row(f"{threshold:g}", f"{100 * value:.1f}")
+    table.add_section()
+    for a, b in averages:
+        table.add_row(f"AVG({a:g}-{b:g})", f"{100 * result.average(a, b):.1f}")
+    if not averages:
+        table.add_row("average", f"{100 * result.average_map:.1f}")
+    out.print(table)
+    out.print(f"{detections} detections, {videos} videos, protocol {result.protocol}")
+
+
+def _print_report(report) -> None:
+    for name in ("train", "test"):
+        if name in report.counts:
+            part = report.counts[name]
+            text = ", ".join(f"{value} {what}" for what, value in part.items())
+            out.print(f"{name}: {text}")
+    if not report.findings:
+        out.print("nothing to complain about")
+    for group in report.problems:
+        colour = "bold red" if group[0].level == "error" else "yellow"
+        out.print(f"[{colour}]{group[0].level}:[/] {_plain(describe(group))}", soft_wrap=True)

@@ -1,0 +1,195 @@
+"""Results that say where they come from: one small JSON file per (config, seed, data set).
+
+A record is named by its content: the config, the seed, the data and the code of the method. What
+is recorded for exactly these is read, what is missing is computed; a record made by other code or
+for other data is simply another record.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .config import Config
+from .data.video import Dataset, fingerprint
+from .evaluation import evaluate
+from .run import Run
+from .train import train
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+COMMITTED = ROOT / "results"
+COMPUTED = ROOT / "runs" / "records"
+# The code that a number depends on; how it is shown or stored is not part of the method.
+METHOD = (
+    *("batches", "config", "evaluation", "forward", "inference", "learner", "losses", "masks"),
+    *("matching", "model", "phases", "randomness", "run", "sampler", "train"),
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one run of one config, seed and data set scored.
+
+    Args:
+        key: names the record; see `record_key`.
+        config: what was trained.
+        seed: of the run.
+        dataset: name and fingerprint of the data.
+        iterations: one entry an iteration, 0 first: ``Evaluation.to_dict()`` on the test videos.
+        history: losses, as `Run.history`.
+        made: versions, device, commit and seconds; what may explain a difference.
+        folder: where the record lies; a trained run may lie beside it.
+    """
+
+    key: str
+    config: Config
+    seed: int
+    dataset: dict
+    iterations: list[dict]
+    history: list[dict]
+    made: dict
+    folder: Path
+
+    def map(self, iteration: int = -1) -> np.ndarray:
+        """mAP at each IoU threshold, a fraction, shape (n,)."""
+        return np.array(self.iterations[iteration]["mAP"])
+
+    def run(self) -> Run:
+        """The trained run behind the record.
+
+        Raises:
+            FileNotFoundError: it was not kept.
+        """
+        return Run.load(self.folder / self.key)
+
+
+def method_fingerprint() -> str:
+    """16 hex digits over the method's code; comments, docstrings and layout do not count."""
+    return fingerprint(*(_code(HERE / f"{name}.py") for name in METHOD))
+
+
+def _code(path: Path) -> str:
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+                body[0].value.value = ""
+    return ast.dump(tree)
+
+
+def record_key(config: Config, seed: int, dataset: Dataset) -> str:
+    """16 hex digits; equal config, seed, data and method, equal key."""
+    text = f"{config.key} {seed} {dataset.fingerprint} {method_fingerprint()}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_grid(
+    configs: Sequence[Config],
+    seeds: Iterable[int],
+    dataset: Dataset,
+    executor: Executor | None = None,
+    out: str | Path = COMPUTED,
+    device: str = "auto",
+    progress: bool = False,
+) -> list[Record]:
+    """Records of every config and seed: read where they exist, computed where they do not.
+
+    The configs missing for a seed are trained side by side as one batched model.
+
+    Args:
+        configs: what to run.
+        seeds: of the runs.
+        dataset: what to run on.
+        executor: any `concurrent.futures.Executor`; a unit of work is a seed. None: this process.
+        out: folder for new records and their trained runs; the committed ones are looked at first.
+        device: see `train`.
+        progress: show progress bars on standard error.
+
+    Returns:
+        One record for each seed and config, seeds outermost, both in the order given.
+    """
+    seeds, missing = list(seeds), {}
+    for seed in seeds:
+        absent = [c for c in dict.fromkeys(configs) if _find(c, seed, dataset, out) is None]
+        if absent:
+            missing[seed] = (absent, seed, dataset, Path(out), device, progress)
+    jobs = list(missing.values())
+    if executor is None:
+        for job in jobs:
+            _compute(*job)
+    else:
+        for future in [executor.submit(_compute, *job) for job in jobs]:
+            future.result()
+    return [_find(config, seed, dataset, out) for seed in seeds for config in configs]
+
+
+def _find(config: Config, seed: int, dataset: Dataset, out: str | Path) -> Record | None:
+    key = record_key(config, seed, dataset)
+    for folder in (COMMITTED, Path(out)):
+        path = folder / f"{key}.json"
+        if path.is_file():
+            about = json.loads(path.read_text())
+            about["config"] = Config(**about["config"])
+            return Record(**about, folder=folder)
+    return None
+
+
+def _compute(configs, seed, dataset, out, device, progress) -> None:
+    start = time.perf_counter()
+    runs = train(dataset, configs, seed, device, progress)
+    for config, run in zip(configs, runs, strict=True):
+        key = record_key(config, seed, dataset)
+        scores = [
+            evaluate(run.predict(dataset.test, iteration, device), dataset.test).to_dict()
+            for iteration in range(len(run.states))
+        ]
+        run.save(out / key)
+        about = {
+            "key": key,
+            "config": asdict(config),
+            "seed": seed,
+            "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
+            "iterations": scores,
+            "history": run.history,
+            "made": _made(device) | {"seconds": round(time.perf_counter() - start, 1)},
+        }
+        # whole or not at all: the final name appears only when the content is complete
+        scratch = out / f".{key}.{os.getpid()}"
+        scratch.write_text(json.dumps(about, indent=1) + "\n")
+        scratch.replace(out / f"{key}.json")
+
+
+def _made(device: str) -> dict:
+    """What the numbers may depend on beside the code."""
+    return {
+        "method": method_fingerprint(),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": device,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _commit() -> str:
+    """Short hash of the checkout, with a + if files differ from it; "" outside a checkout."""
+    try:
+        told = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--exclude=*"]
+        return subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
