@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .config import Config
-from .data import DataWarning, Dataset, check, load
+from .data import Dataset, DataWarning, check, load
 from .data.findings import describe
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range

@@ -203,9 +203,14 @@ def sample_features(x: Tensor, positions: Tensor, mask: Tensor | None = None) ->
     """
     lengths = full_mask(mask, x[..., 0]).sum(-1, keepdim=True).clamp_min(1)
     left, right, along = neighbours(positions, lengths)
-    before = torch.take_along_dim(x, left[..., None], dim=-2)
-    after = torch.take_along_dim(x, right[..., None], dim=-2)
-    return torch.lerp(before, after, along[..., None].to(x.dtype))
+    return torch.lerp(_rows(x, left), _rows(x, right), along[..., None].to(x.dtype))
+
+
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """Rows (..., T, K) of (..., S, K) by index (..., T); leading axes broadcast."""
+    leading = torch.broadcast_shapes(values.shape[:-2], index.shape[:-1])
+    index = index[..., None].expand(*leading, index.shape[-1], values.shape[-1])
+    return values.expand(*leading, *values.shape[-2:]).gather(-2, index)
 
 
 def align(cas: Tensor, positions: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -236,7 +241,5 @@ def align(cas: Tensor, positions: Tensor, mask: Tensor | None = None) -> Tensor:
     low, high = positions.gather(-1, left), positions.gather(-1, right)
     gap = high - low
     along = torch.where(gap > 0, (centres - low) / gap.clamp_min(1e-30), 0).clamp(0, 1)
-    before = torch.take_along_dim(cas, left[..., None], dim=-2)
-    after = torch.take_along_dim(cas, right[..., None], dim=-2)
-    aligned = torch.lerp(before, after, along[..., None].to(cas.dtype))
+    aligned = torch.lerp(_rows(cas, left), _rows(cas, right), along[..., None].to(cas.dtype))
     return torch.where(mask[..., None], aligned, 0)
