@@ -111,6 +111,7 @@ def evaluate_command(
     """Print the mean average precision of a run, or of any file of detections."""
     if (run is None) == (detections is None):
         raise ValueError("give either --run FOLDER or --detections FILE")
+    levels = _thresholds(tiou)
     if detections is not None:
         found = read_detections(detections)
         videos = read_ground_truth(ground_truth or detections)
@@ -119,7 +120,7 @@ def evaluate_command(
         trained = Run.load(run)
         found = trained.predict(dataset.test, iteration, device, progress=sys.stderr.isatty())
         videos = dataset.test
-    result = evaluate(found, videos, _thresholds(tiou), protocol)
+    result = evaluate(found, videos, levels, protocol)
     if as_json:
         print(json.dumps(result.to_dict()))
     else:

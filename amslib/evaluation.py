@@ -40,7 +40,7 @@ def tiou_range(start: float, stop: float, step: float) -> tuple[float, ...]:
             "e.g. 0.1:0.7:0.1"
         )
     plain = start + step * np.arange(round((stop - start) / step) + 1)
-    official = np.array([*np.linspace(0.1, 0.9, 9), *ACTIVITYNET_TIOU][:: 1 if step > 0.07 else -1])
+    official = np.linspace(0.1, 0.9, 9) if step > 0.07 else np.array(ACTIVITYNET_TIOU)
     nearest = official[np.abs(official - plain[:, None]).argmin(1)]
     return tuple(np.where(np.abs(nearest - plain) < 1e-9, nearest, plain).tolist())
 
