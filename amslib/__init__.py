@@ -2,7 +2,7 @@
 
 from .config import Config
 from .data import Dataset, Video, load
-from .detections import Detection
+from .detections import Detection, read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate
 from .inference import fuse, localize
 from .losses import (
@@ -12,6 +12,7 @@ from .losses import (
     pseudo_labels,
     topk_mean,
 )
+from .records import Record, run_grid
 from .run import Run
 from .sampler import (
     aggregate,
@@ -30,6 +31,7 @@ __all__ = [
     "Dataset",
     "Detection",
     "Evaluation",
+    "Record",
     "Run",
     "Video",
     "aggregate",
@@ -43,9 +45,13 @@ __all__ = [
     "localization_loss",
     "localize",
     "pseudo_labels",
+    "read_detections",
+    "read_ground_truth",
+    "run_grid",
     "sample_features",
     "sample_positions",
     "sampling_weights",
     "topk_mean",
     "train",
+    "write_detections",
 ]
