@@ -1,0 +1,117 @@
+"""House style of the book's figures, and the drawings its chapters share.
+
+`figure` starts a figure and every other function draws what it is given on an Axes; none of them
+computes a result. The horizontal axis is time in snippets, snippet t centred at t. Only this
+module imports matplotlib and seaborn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import matplotlib.pyplot as plt
+import seaborn
+from matplotlib.axes import Axes
+from torch import Tensor
+
+# Okabe and Ito's colours, told apart by every kind of colour vision, darkest contrast first
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"
+PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
+DASHES = ("-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2)))  # a second cue beside colour
+GREY, INK = "#8c8c8c", "#222222"
+BAND = "#f7ebd6"  # ground truth, behind everything
+WIDTH = 7.0  # inches
+
+STYLE = {
+    "figure.dpi": 100,
+    "figure.facecolor": "white",  # opaque: the pages have a dark mode
+    "axes.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+}
+
+
+def figure(*heights: float) -> list[Axes]:
+    """Start a figure of stacked panels with one time axis, in the house style.
+
+    Args:
+        *heights: of the panels in inches, top to bottom; one of 2.6 if none is given.
+
+    Returns:
+        One Axes a panel.
+    """
+    heights = heights or (2.6,)
+    seaborn.set_theme(style="ticks", palette=PALETTE, rc=STYLE)
+    _, axes = plt.subplots(
+        len(heights),
+        figsize=(WIDTH, sum(heights)),
+        sharex=True,
+        squeeze=False,
+        height_ratios=heights,
+        layout="constrained",
+    )
+    return list(axes[:, 0])
+
+
+def segments(ax: Axes, spans: Iterable[tuple[float, float]], label: str | None = None) -> None:
+    """Shade (start, end) stretches of the time axis, in snippets; `label` names them once."""
+    for i, (start, end) in enumerate(spans):
+        ax.axvspan(start, end, color=BAND, linewidth=0, zorder=0, label=None if i else label)
+
+
+def curves(ax: Axes, named: Mapping[str, Tensor], x: Tensor | None = None) -> None:
+    """Lines over time, each with its own colour and dashes.
+
+    Args:
+        ax: where to draw.
+        named: label and values (T,) of each line, five at most.
+        x: times (T,) of the values; None: the snippets 0, 1, .., T - 1.
+    """
+    for (label, values), color, dash in zip(named.items(), PALETTE, DASHES, strict=False):
+        at = range(len(values)) if x is None else x
+        ax.plot(at, values, label=label, color=color, linestyle=dash)
+
+
+def dots(ax: Axes, x: Tensor, values: Tensor, label: str | None = None) -> None:
+    """Single values (T,) at the times (T,) where they were read."""
+    ax.plot(x, values, "o", color=INK, markersize=3, label=label)
+
+
+def mapping(ax: Axes, edges: Tensor, g: Tensor, positions: Tensor) -> None:
+    """Inverse transform sampling: the curve G and each sample's way to it and down to its time.
+
+    Args:
+        ax: where to draw; its lower limits become the ends of the ways.
+        edges: times of G's values, shape (N,).
+        g: G there, rising from 0 to 1, shape (N,).
+        positions: sampled times, shape (T,); sample j comes from the height (j + 1/2) / T.
+    """
+    heights = [(j + 0.5) / len(positions) for j in range(len(positions))]
+    left = float(edges[0])
+    ax.hlines(heights, left, positions, color=GREY, linewidth=0.6)
+    ax.vlines(positions, 0, heights, color=BLUE, linewidth=0.9)
+    ax.plot(edges, g, color=INK)
+    ax.set_xlim(left, float(edges[-1]))
+    ax.set_ylim(0, 1)
+
+
+def warp(ax: Axes, positions: Tensor) -> None:
+    """Join each evenly spaced sample (above) with the time where it is read (below).
+
+    Args:
+        ax: where to draw; its vertical axis gets the two rows.
+        positions: sampled times, shape (T,).
+    """
+    for j, position in enumerate(positions.tolist()):
+        ax.plot([j, position], [1, 0], color=GREY, linewidth=0.7)
+    ax.plot(range(len(positions)), [1] * len(positions), "|", color=GREY, markersize=9)
+    ax.plot(positions, [0] * len(positions), "|", color=BLUE, markersize=9, markeredgewidth=1.5)
+    ax.set_ylim(-0.2, 1.2)
+    ax.set_yticks([1, 0], ["original", "sampled"])

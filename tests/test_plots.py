@@ -1,0 +1,174 @@
+"""Plots draw what they are given, and the explorer shows what the library computes."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from helpers import close
+
+import amslib
+from amslib import plots, sample_positions, sampling_weights
+from amslib.explorer import eta_explorer
+
+plots.plt.switch_backend("agg")  # no window
+
+M = torch.tensor([0.1, 0.5, 0.9, 0.3, 0.0], dtype=torch.float64)
+POSITIONS = sample_positions(sampling_weights(M))
+ETAS = (0.0, 0.75, 2.0)
+
+
+@pytest.fixture
+def ax():
+    (ax,) = plots.figure()
+    yield ax
+    plots.plt.close(ax.figure)
+
+
+def lines(ax):
+    return [line.get_xydata() for line in ax.lines]
+
+
+def test_only_plots_imports_a_plotting_library():
+    package = Path(amslib.__file__).parent
+    importers = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in getattr(node, "names", [])] if is_import(node) else []
+            names += [getattr(node, "module", None) or ""] if is_import(node) else []
+            if any(name.split(".")[0] in ("matplotlib", "seaborn") for name in names):
+                importers.add(path.name)
+    assert importers == {"plots.py"}
+
+
+def is_import(node):
+    return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
+def test_figure_is_opaque_and_shares_its_time_axis():
+    top, bottom = plots.figure(2.0, 1.0)
+    assert top.figure.get_facecolor() == (1, 1, 1, 1) == top.get_facecolor()
+    assert tuple(top.figure.get_size_inches()) == (plots.WIDTH, 3.0)
+    top.set_xlim(3, 4)
+    assert bottom.get_xlim() == (3, 4)
+    plots.plt.close(top.figure)
+
+
+def test_curves(ax):
+    plots.curves(ax, {"m": M, "twice": 2 * M})
+    close([xy[:, 1] for xy in lines(ax)], torch.stack([M, 2 * M]))
+    close(lines(ax)[0][:, 0], range(5))
+    assert [line.get_label() for line in ax.lines] == ["m", "twice"]
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 2
+
+
+def test_curves_at_other_times(ax):
+    plots.curves(ax, {"m": M}, x=POSITIONS)
+    close(lines(ax)[0], torch.stack([POSITIONS, M], -1))
+
+
+def test_dots(ax):
+    plots.dots(ax, POSITIONS, M)
+    close(lines(ax)[0], torch.stack([POSITIONS, M], -1))
+    assert ax.lines[0].get_linestyle() == "None"
+
+
+def test_segments(ax):
+    spans = [(0.5, 2.0), (3.0, 4.5)]
+    plots.segments(ax, spans, "action")
+    boxes = [patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches]
+    close([[box.x0, box.x1] for box in boxes], spans)
+    assert ax.get_legend_handles_labels()[1] == ["action"]
+
+
+def test_mapping_joins_even_heights_with_the_positions(ax):
+    edges, g = torch.linspace(-0.5, 4.5, 6), torch.linspace(0, 1, 6)
+    plots.mapping(ax, edges, g, POSITIONS)
+    close(lines(ax)[0], torch.stack([edges, g], -1), 1e-6)
+    across, down = ([path.vertices for path in c.get_paths()] for c in ax.collections)
+    heights = [0.1, 0.3, 0.5, 0.7, 0.9]
+    close(across, [[[-0.5, h], [p, h]] for p, h in zip(POSITIONS, heights, strict=True)])
+    close(down, [[[p, 0], [p, h]] for p, h in zip(POSITIONS, heights, strict=True)])
+
+
+def test_warp_joins_each_snippet_with_its_position(ax):
+    plots.warp(ax, POSITIONS)
+    *joins, above, below = lines(ax)
+    close(joins, [[[j, 1], [p, 0]] for j, p in enumerate(POSITIONS)])
+    close(above[:, 0], range(5))
+    close(below[:, 0], POSITIONS)
+
+
+@pytest.fixture(scope="module")
+def html():
+    return eta_explorer(M, ETAS, start=0.75, spans=[(0.5, 2.5)])
+
+
+def parsed(html):
+    """The explorer as a tree: it is well-formed, so that no browser has to guess."""
+    return ElementTree.fromstring(html)
+
+
+def frames(html):
+    return json.loads(parsed(html).find("script[@type='application/json']").text)
+
+
+def test_explorer_frames_are_the_samplers(html):
+    for eta, frame in zip(ETAS, frames(html), strict=True):
+        w = sampling_weights(M, eta)
+        assert frame["eta"] == f"{eta:.2f}"
+        assert frame["positions"] == [round(p, 2) for p in sample_positions(w).tolist()]
+        close(frame["density"], w / w.sum() * 5, 2e-3)
+    assert "∞ : 1" in frames(html)[0]["note"] and "2.2 : 1" in frames(html)[1]["note"]
+
+
+def test_explorer_follows_factor():
+    coarse = frames(eta_explorer(M, ETAS, start=0.0, factor=2))[1]["positions"]
+    expected = sample_positions(sampling_weights(M, 0.75), 2)
+    assert coarse == [round(p, 2) for p in expected.tolist()]
+    assert coarse != frames(eta_explorer(M, ETAS, start=0.0))[1]["positions"]
+
+
+def test_explorer_starts_on_the_frame_drawn_without_a_script(html):
+    tree = parsed(html)
+    slider, first = tree.find("label/input"), frames(html)[1]
+    assert (slider.get("value"), slider.get("max")) == ("1", "2")
+    assert tree.find("label/output").text == first["eta"] == "0.75"
+    assert tree.find("p").text == first["note"] and "0.75" in tree.find("noscript/p").text
+    fan = tree.findall("svg/g[@data-part='fan']/line")
+    scale = [(float(line.get("x2")) - 8) / 624 * 5 - 0.5 for line in fan]
+    close(scale, first["positions"], 1e-2)
+
+
+def test_explorer_can_be_used_with_a_keyboard_and_a_screen_reader(html):
+    tree = parsed(html)
+    slider = tree.find("label/input")
+    assert slider.get("type") == "range" and slider.get("aria-valuetext") == "η = 0.75"
+    assert tree.find("label").get("for") == tree.find("label/output").get("for")
+    assert tree.find("label").get("for") == slider.get("id")
+    assert tree.find("p").get("id") == slider.get("aria-describedby")
+    assert tree.find("svg").get("aria-label") and tree.find("svg").get("role") == "img"
+
+
+def test_explorer_needs_nothing_from_elsewhere_and_is_the_same_each_time(html):
+    assert "http" not in html and "import" not in html and "$" not in html
+    assert html == eta_explorer(M, ETAS, start=0.75, spans=[(0.5, 2.5)])
+
+
+def test_explorer_is_small():
+    etas = [i / 20 for i in range(41)]
+    assert len(eta_explorer(torch.linspace(0, 1, 60), etas, start=0.75).encode()) < 60_000
+
+
+def test_explorer_of_a_constant_cas():
+    frame = frames(eta_explorer(torch.zeros(4), [0.0], start=0.0))[0]
+    assert frame["positions"] == [0, 1, 2, 3] and frame["density"] == [1, 1, 1, 1]
+
+
+def test_explorer_refuses_a_start_that_is_no_frame():
+    with pytest.raises(ValueError, match="start=0.5 is not one of the 3 etas"):
+        eta_explorer(M, ETAS, start=0.5)
