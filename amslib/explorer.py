@@ -15,9 +15,9 @@ from torch import Tensor
 
 from .sampler import sample_positions, sampling_weights
 
-LEFT, WIDTH = 8, 624  # of the time axis, in a drawing of 640 x 290
-TOP, HEIGHT = 24, 120  # of the panel above; the rows of the one below:
-ROW_ABOVE, ROW_BELOW = 200, 262
+LEFT, WIDTH = 6, 468  # of the time axis, in a drawing of 480 x 260
+TOP, HEIGHT = 24, 110  # of the panel above; the rows of the one below:
+ROW_ABOVE, ROW_BELOW = 176, 236
 
 PAGE = Template("""\
 <figure class="explorer" id="$uid">
@@ -25,18 +25,19 @@ PAGE = Template("""\
 <input type="range" id="$uid-slider" min="0" max="$last" step="1" value="$start" \
 aria-describedby="$uid-note" aria-valuetext="η = $eta"/>
 <output for="$uid-slider">$eta</output></label>
-<svg viewBox="0 0 640 290" role="img" aria-label="$alt" font-size="14" fill="#222">
+<svg viewBox="0 0 480 260" role="img" aria-label="$alt" font-size="13" fill="#222">
 $bands
-<polyline points="$cas" fill="none" stroke="#d55e00" stroke-width="2" stroke-dasharray="6 3"/>
+<polyline points="$cas" fill="none" stroke="#0072b2" stroke-width="2"/>
 <line x1="$left" x2="$right" y1="$one" y2="$one" stroke="#8c8c8c"/>
-<polyline data-part="density" points="$density" fill="none" stroke="#0072b2" stroke-width="2.5"/>
-<text x="$left" y="14" fill="#0072b2">samples per snippet (grey line: 1)</text>
-<text x="$right" y="14" text-anchor="end" fill="#b34e00">aggregated CAS m (dashed)</text>
+<polyline data-part="density" points="$density" fill="none" stroke="#d55e00" \
+stroke-width="2" stroke-dasharray="6 3"/>
+<text x="$left" y="14" fill="#0072b2">aggregated CAS m</text>
+<text x="$right" y="14" text-anchor="end" fill="#b34e00">samples per snippet (grey line: 1)</text>
 <g data-part="fan" stroke="#8c8c8c">
 $fan
 </g>
-<text x="$left" y="190">original snippets, evenly spaced</text>
-<text x="$left" y="284">where the samples are read</text>
+<text x="$left" y="168">original snippets, evenly spaced</text>
+<text x="$left" y="254">where the samples are read</text>
 </svg>
 <p id="$uid-note">$note</p>
 <noscript><p>Moving the slider needs JavaScript; the drawing shows η = $eta.</p></noscript>

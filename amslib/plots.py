@@ -20,7 +20,7 @@ PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 DASHES = ("-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2)))  # a second cue beside colour
 GREY, INK = "#8c8c8c", "#222222"
 BAND = "#f7ebd6"  # ground truth, behind everything
-WIDTH = 7.0  # inches
+WIDTH = 6.0  # inches; narrow, so that labels stay readable on a phone
 
 STYLE = {
     "figure.dpi": 100,
@@ -29,10 +29,10 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": INK,
-    "axes.labelsize": 11,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "legend.fontsize": 10,
+    "axes.labelsize": 12,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "legend.fontsize": 11,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }

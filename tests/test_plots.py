@@ -140,7 +140,7 @@ def test_explorer_starts_on_the_frame_drawn_without_a_script(html):
     assert tree.find("label/output").text == first["eta"] == "0.75"
     assert tree.find("p").text == first["note"] and "0.75" in tree.find("noscript/p").text
     fan = tree.findall("svg/g[@data-part='fan']/line")
-    scale = [(float(line.get("x2")) - 8) / 624 * 5 - 0.5 for line in fan]
+    scale = [(float(line.get("x2")) - 6) / 468 * 5 - 0.5 for line in fan]
     close(scale, first["positions"], 1e-2)
 
 
