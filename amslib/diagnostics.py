@@ -1,4 +1,4 @@
-"""How right and how complete pseudo-labels are, seen from outside.
+"""Looks at a trained run from outside: its losses in time, its pseudo-labels against the truth.
 
 Beside `evaluate` this is the only place that looks at segments; nothing of it enters training.
 """
@@ -11,8 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .config import Config
 from .data.video import Video
 from .losses import pseudo_labels
+from .phases import TERMS
 from .run import Run
 
 
@@ -112,3 +114,31 @@ def _quality(flags: Tensor) -> Quality:
 def _share(these: Tensor, of: Tensor) -> float:
     """How many of some snippets are also these; nan of none."""
     return float((these & of).sum().double() / of.sum())
+
+
+def loss_curves(history: Iterable[dict], config: Config) -> dict[str, dict[str, Tensor]]:
+    """The losses on one axis of epochs, on which phase zero of both branches runs side by side.
+
+    Args:
+        history: `Run.history`.
+        config: of the run.
+
+    Returns:
+        ``curves[stream][branch]`` of shape (epochs, 3), terms in the order of `phases.TERMS`; nan
+        in epochs in which the branch is frozen.
+    """
+    curves: dict[str, dict[str, Tensor]] = {}
+    total = config.epochs_zero + 2 * config.epochs * config.iterations
+    for row in history:
+        branches = curves.setdefault(row["stream"], {})
+        curve = branches.setdefault(row["branch"], torch.full((total, len(TERMS)), torch.nan))
+        curve[_epoch(row, config)] = torch.tensor([row[term] for term in TERMS])
+    return curves
+
+
+def _epoch(row: dict, config: Config) -> int:
+    """Of the whole run: the supplementary branch trains first in each iteration."""
+    if row["iteration"] == 0:
+        return row["epoch"]
+    phase = 2 * (row["iteration"] - 1) + (row["branch"] == "base")
+    return config.epochs_zero + config.epochs * phase + row["epoch"]

@@ -8,6 +8,7 @@ module imports matplotlib and seaborn.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import seaborn
@@ -19,7 +20,7 @@ BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc7
 PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 DASHES = ("-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2)))  # a second cue beside colour
 GREY, INK = "#8c8c8c", "#222222"
-BAND = "#f7ebd6"  # ground truth, behind everything
+BAND, CORE = "#f7ebd6", "#ecd3a3"  # ground truth, behind everything, and its cores
 WIDTH = 6.0  # inches; narrow, so that labels stay readable on a phone
 
 STYLE = {
@@ -115,3 +116,53 @@ def warp(ax: Axes, positions: Tensor) -> None:
     ax.plot(positions, [0] * len(positions), "|", color=BLUE, markersize=9, markeredgewidth=1.5)
     ax.set_ylim(-0.2, 1.2)
     ax.set_yticks([1, 0], ["original", "sampled"])
+
+
+def cores(ax: Axes, spans: Iterable[tuple[float, float]], label: str | None = None) -> None:
+    """Shade (start, end) stretches darker than `segments` does; draw them after those."""
+    for i, (start, end) in enumerate(spans):
+        ax.axvspan(start, end, color=CORE, linewidth=0, zorder=0.1, label=None if i else label)
+
+
+def bars(ax: Axes, rows: Mapping[str, Iterable[tuple[float, float]]]) -> None:
+    """Stretches of time as bars, one row a name, the first on top.
+
+    Args:
+        ax: where to draw; its vertical axis gets the names.
+        rows: name and (start, end) stretches of each row.
+    """
+    for i, (spans, color) in enumerate(zip(rows.values(), cycle(PALETTE), strict=False)):
+        widths = [(start, end - start) for start, end in spans]
+        ax.broken_barh(widths, (-i - 0.35, 0.7), facecolor=color, linewidth=0)
+    ax.set_ylim(0.5 - len(rows), 0.5)
+    ax.set_yticks([-i for i in range(len(rows))], list(rows))
+
+
+def schedule(ax: Axes, zero: int, each: int, iterations: int) -> None:
+    """The phases of Sec. III-D2: which branch trains in which epochs, and which one teaches it.
+
+    Args:
+        ax: where to draw; its horizontal axis becomes epochs.
+        zero: epochs of phase zero.
+        each: epochs of every later phase.
+        iterations: how often phase one and phase two follow.
+    """
+    height, rows = 0.5, {"base": 1, "supp": 0}
+    phases = [(0, zero, "base"), (0, zero, "supp")]
+    ax.text(zero / 2, 1.5, "phase zero", ha="center")
+    for i in range(iterations):
+        start = zero + 2 * each * i
+        phases += [(start, each, "supp"), (start + each, each, "base")]
+        ax.axvline(start, color=GREY, linewidth=0.8, linestyle=":")
+        ax.text(start + each, 1.5, f"{i + 1}" if i else "iteration 1", ha="center")
+    for start, length, branch in phases:
+        low, color = rows[branch] - height / 2, (BLUE, VERMILLION)[branch == "supp"]
+        ax.broken_barh([(start, length)], (low, height), facecolor=color, edgecolor="white")
+        if start:  # from the middle of the other row, which is frozen, to this one
+            teacher = 1 - rows[branch]
+            ends = (start + length / 2, low + height * teacher), (start + length / 2, teacher)
+            ax.annotate("", *ends, arrowprops={"arrowstyle": "->", "color": INK, "linewidth": 1.2})
+    ax.hlines([1, 0], 0, zero + 2 * each * iterations, color=GREY, linewidth=1.2, zorder=0)
+    ax.set_ylim(-0.5, 1.5)
+    ax.set_yticks([1, 0], ["base", "supplementary"])
+    ax.set_xlabel("epoch")

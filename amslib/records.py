@@ -24,6 +24,7 @@ import torch
 
 from .config import Config
 from .data.video import Dataset, fingerprint
+from .device import pick_device
 from .evaluation import evaluate
 from .run import Run
 from .train import train
@@ -32,6 +33,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 COMMITTED = ROOT / "results"
 COMPUTED = ROOT / "runs" / "records"
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # The code that a number depends on; how it is shown or stored is not part of the method.
 METHOD = (
     *("batches", "config", "evaluation", "forward", "inference", "learner", "losses", "masks"),
@@ -82,13 +84,23 @@ def method_fingerprint() -> str:
 
 
 def _code(path: Path) -> str:
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                body[0].value.value = ""
-    return ast.dump(tree)
+    return repr(_plain(ast.parse(path.read_text())))
+
+
+def _plain(node):
+    """A syntax tree as tuples, without docstrings; alike in all versions of Python.
+
+    `ast.dump` is not: later versions add fields, empty in most code.
+    """
+    if isinstance(node, list):
+        return [_plain(entry) for entry in node]
+    if not isinstance(node, ast.AST):
+        return node
+    children = dict(ast.iter_fields(node))
+    if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+        children["body"] = node.body[1:]
+    kept = {name: _plain(v) for name, v in children.items() if v not in (None, [])}
+    return type(node).__name__, kept
 
 
 def record_key(config: Config, seed: int, dataset: Dataset) -> str:
@@ -181,7 +193,7 @@ def _made(device: str) -> dict:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "device": device,
+        "device": str(pick_device(device)),
         "threads": torch.get_num_threads(),
     }
 

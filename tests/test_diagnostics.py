@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from amslib import Config, Video, load, pseudo_labels
-from amslib.diagnostics import parts, pseudo_label_quality
+from amslib import Config, Video, load, pseudo_labels, train
+from amslib.diagnostics import loss_curves, parts, pseudo_label_quality
 
 # snippets of 1 s: A is 1, 2, 3 (core 2) and 6; B is 3, 4
 VIDEO = Video(
@@ -101,3 +101,19 @@ def test_videos_are_pooled_and_empty_shares_are_not_a_number():
     assert quality.precision == quality.action == 6 / 24 and quality.recall == 1
     alone = pseudo_label_quality(run, [empty])["rgb"]["base"]
     assert alone.precision == 0 and math.isnan(alone.recall) and math.isnan(alone.core)
+
+
+def test_loss_curves_follow_the_phases():
+    """Two epochs of phase zero, then one epoch each: supp, base, supp, base."""
+    config = Config(steps_per_epoch=1, epochs_zero=2, epochs=1, iterations=2)
+    history = train(load("synthetic-tiny", width=4), config).history
+    curves = loss_curves(history, config)
+    trains = {"base": [1, 1, 0, 1, 0, 1], "supp": [1, 1, 1, 0, 1, 0]}
+    assert list(curves) == ["rgb", "flow"]
+    for stream, branches in curves.items():
+        for branch, curve in branches.items():
+            assert curve.shape == (6, 3)
+            assert (~curve.isnan()).tolist() == [[bool(on)] * 3 for on in trains[branch]]
+            rows = [r for r in history if (r["stream"], r["branch"]) == (stream, branch)]
+            given = torch.tensor([r["localization"] for r in rows])
+            assert torch.equal(curve[~curve[:, 2].isnan(), 2], given)

@@ -85,6 +85,36 @@ def test_segments(ax):
     assert ax.get_legend_handles_labels()[1] == ["action"]
 
 
+def test_cores_lie_over_the_segments(ax):
+    plots.segments(ax, [(1, 4)])
+    plots.cores(ax, [(2, 3)], "core")
+    low, high = ax.patches
+    assert (high.get_x(), high.get_width()) == (2, 1) and high.get_zorder() > low.get_zorder()
+    assert high.get_facecolor() != low.get_facecolor() and high.get_label() == "core"
+
+
+def test_bars_are_rows_of_stretches(ax):
+    plots.bars(ax, {"truth": [(1, 4), (6, 7)], "found": []})
+    truth, found = ([p.get_extents().bounds for p in c.get_paths()] for c in ax.collections)
+    assert [(x, width) for x, _, width, _ in truth] == [(1, 3), (6, 1)] and not found
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["truth", "found"]
+    low, high = ax.get_ylim()
+    assert all(low < y and y + height < high for _, y, _, height in truth)
+
+
+def test_schedule_alternates(ax):
+    plots.schedule(ax, zero=20, each=5, iterations=2)
+    blocks = [path.get_extents().bounds for c in ax.collections[:6] for path in c.get_paths()]
+    spans = [(x, x + width, "supp" if y < 0.5 else "base") for x, y, width, _ in blocks]
+    assert spans[:2] == [(0, 20, "base"), (0, 20, "supp")]
+    assert spans[2:4] == [(20, 25, "supp"), (25, 30, "base")]
+    assert spans[4:] == [(30, 35, "supp"), (35, 40, "base")]
+    arrows = [(a.xyann, a.xy) for a in ax.texts if hasattr(a, "xyann")]
+    for (x, start), (x_end, end) in arrows:
+        assert x == x_end and (start, end > 0.5) == ((1, False) if x in (22.5, 32.5) else (0, True))
+    assert len(arrows) == 4
+
+
 def test_mapping_joins_even_heights_with_the_positions(ax):
     edges, g = torch.linspace(-0.5, 4.5, 6), torch.linspace(0, 1, 6)
     plots.mapping(ax, edges, g, POSITIONS)
