@@ -21,7 +21,7 @@ from amslib.data.video import SNIPPET_SECONDS
 STATIC = Path(__file__).parents[1] / "book" / "_static"
 FAR = 10  # snippets apart
 
-# name of a row: how it is printed
+# row: how its values are printed
 TIMELINE = {
     "videos": "{:.0f}",
     "snippets of a video, median": "{:.0f}",
@@ -67,16 +67,16 @@ def timeline(videos: Sequence[Video]) -> tuple[float, ...]:
 
 def appearance(videos: Sequence[Video], stream: str) -> tuple[float, float, float]:
     """Mean norm of a snippet's features, and mean cosines of near and far pairs of a video."""
-    norms, near, far = [], [], []
+    sums, counts = np.zeros(3), np.zeros(3)
     for video in videos:
         x = np.asarray(video.features[stream], np.float64)
         length = np.linalg.norm(x, axis=1)
         unit = x / length[:, None]
-        norms += length.tolist()
-        near += (unit[1:] * unit[:-1]).sum(1).tolist()
-        cosines = unit @ unit.T
-        far += cosines[np.triu_indices(len(x), FAR)].tolist()
-    return float(np.mean(norms)), float(np.mean(near)), float(np.mean(far))
+        gone = unit.cumsum(0)[:-FAR]  # row t: the sum of all snippets far before snippet t + FAR
+        sums += length.sum(), (unit[1:] * unit[:-1]).sum(), (unit[FAR:] * gone).sum()
+        far = max(0, len(x) - FAR)
+        counts += len(x), len(x) - 1, far * (far + 1) / 2
+    return tuple((sums / counts).tolist())
 
 
 def printed(values: Sequence[float]) -> list[str]:
@@ -94,10 +94,13 @@ def table(name: str, title: str, head: Sequence[str], rows: Sequence[Sequence]) 
 def statistics(dataset: Dataset) -> str:
     """The two tables that compare the default data with real data."""
     columns = [
-        *map(printed, (timeline(dataset.train), THUMOS14["train"])),
-        *map(printed, (timeline(dataset.test), THUMOS14["test"])),
+        [" / ".join(pair) for pair in zip(printed(train), printed(test), strict=True)]
+        for train, test in (
+            (timeline(dataset.train), timeline(dataset.test)),
+            (THUMOS14["train"], THUMOS14["test"]),
+        )
     ]
-    head = ("", "here, training", "THUMOS14, training", "here, test", "THUMOS14, test")
+    head = ("training / test", "here", "THUMOS14")
     title = "Videos and instances of the default data and of THUMOS14."
     first = table("tab-timeline", title, head, list(zip(TIMELINE, *columns, strict=True)))
     rows = []

@@ -108,7 +108,7 @@ def ten_seconds() -> Figure:
     axes[1].plot(weights, color=VERMILLION)
     axes[1].set(ylim=(0, None), ylabel="weight")
     _film(axes[2], video, positions)
-    axes[3].set_xlabel("time", labelpad=9)
+    axes[3].set_xlabel("time", labelpad=12)
     _lessons(fig, axes[0], axes[3])
     return fig
 
