@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MATHJAX := book/_static/mathjax/tex-svg-full.js
 
-.PHONY: book test setup notebooks
+.PHONY: book test setup notebooks reproduce
 
 book: $(READY) $(MATHJAX)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
@@ -24,6 +24,10 @@ setup: $(READY)
 notebooks: $(READY)
 	$(BIN)/python -c "import matplotlib.pyplot"
 	$(BIN)/python tools/execute_notebooks.py
+
+# every record of results/ from scratch, minutes on a CPU; then `make notebooks`
+reproduce: $(READY)
+	$(BIN)/python tools/reproduce.py --anew
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -25,7 +25,7 @@ import torch
 from .config import Config
 from .data.video import Dataset, fingerprint
 from .device import pick_device
-from .evaluation import evaluate
+from .evaluation import Evaluation, evaluate
 from .run import Run
 from .train import train
 
@@ -67,7 +67,15 @@ class Record:
 
     def map(self, iteration: int = -1) -> np.ndarray:
         """mAP at each IoU threshold, a fraction, shape (n,)."""
-        return np.array(self.iterations[iteration]["mAP"])
+        return self.evaluation(iteration).map
+
+    def evaluation(self, iteration: int = -1) -> Evaluation:
+        """The whole score on the test videos."""
+        about = self.iterations[iteration]
+        per_class = {name: np.array(ap) for name, ap in about["per_class"].items()}
+        return Evaluation(
+            about["protocol"], tuple(about["tiou"]), np.array(about["mAP"]), per_class
+        )
 
     def run(self) -> Run:
         """The trained run behind the record.

@@ -28,8 +28,8 @@ NAMES = [path.stem for path in NOTEBOOKS]
 CHANGED = {
     "01_sampler": {"eta": 0.25},
     "02_alignment": {"eta": 0.25},
-    "03_mutual_supervision": {"eta": 0.25},
-    "04_end_to_end": {"dataset": "synthetic-tiny"},
+    "03_mutual_supervision": {"steps_per_epoch": 2},
+    "04_end_to_end": {"dataset": "synthetic-tiny", "steps_per_epoch": 2},
     "demo": {"eta": 0.5},
 }
 
