@@ -9,7 +9,7 @@ only little evidence of their own class. `incompleteness` is the hard share of e
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from .timeline import Shape, draw_timeline
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
-VERSION = 1  # raise it when the same options give other data
+VERSION = 1  # raise it when the same options and constants give other data
 
 SHAPES = {
     "synthetic": Shape(),
@@ -54,6 +54,10 @@ GROUP = 10  # classes that share the looks of their hard phases
 EVIDENCE = 0.15  # of the own class in a hard phase (cosine to the core)
 MEMORY = 0.5  # correlation of the noise from one snippet to the next
 INSTANTS = 8  # looked at in a snippet
+WORLD = (
+    *(STREAMS, SCENES, SCENES_PER_VIDEO, SCENE_SECONDS, CONTEXT_SECONDS, CONTEXT_CHANCE),
+    *(GROUP, EVIDENCE, MEMORY, INSTANTS),
+)
 
 
 def load_synthetic(
@@ -103,7 +107,7 @@ def load_synthetic(
         )
         for part, videos in enumerate((plan.train, plan.test))
     )
-    about = [VERSION, source, seed, float(incompleteness), width, asdict(SHAPES[source])]
+    about = [VERSION, WORLD, source, seed, float(incompleteness), width, SHAPES[source]]
     segments = [(v.id, v.duration, v.segments) for v in (*plan.train, *plan.test)]
     return Dataset(source, plan.classes, train, test, fingerprint(*about, segments))
 
