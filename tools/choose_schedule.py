@@ -102,7 +102,7 @@ def render(measured: dict) -> str:
     return "\n".join(
         [
             ":::{table} Phase zero with more or fewer steps an epoch.",
-            ":name: tab-steps",
+            ":name: tab-schedule",
             "",
             "| `steps_per_epoch` | stream | basic loss, first → last epoch | in the last quarter |",
             "|--:|:--|:--|--:|",
@@ -110,7 +110,7 @@ def render(measured: dict) -> str:
             ":::",
             "",
             ":::{table} Phase zero with either form of the classification loss.",
-            ":name: tab-forms",
+            ":name: tab-class-loss",
             "",
             "| `class_loss` | stream | first → last epoch | training videos classified |",
             "|:--|:--|:--|--:|",
