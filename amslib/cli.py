@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from .data import Dataset, DataWarning, check, load
 from .data.findings import describe
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
+from .parameters import unknown
 from .run import Run
 from .train import train
 
@@ -63,7 +65,7 @@ def train_command(
 ) -> None:
     """Train AMS on the video-level labels of a data set."""
     options = _data_options(snippet_seconds, option)
-    config = Config(**_pairs(set_))
+    config = _config(set_)
     dataset = load(data, **options)
     trained = train(dataset, config, seed, device, progress=sys.stderr.isatty())
     source = data if data.startswith("synthetic") else str(Path(data).resolve())
@@ -174,6 +176,14 @@ def _pairs(texts: list[str] | None) -> dict:
         except json.JSONDecodeError:
             pairs[key] = value
     return pairs
+
+
+def _config(texts: list[str] | None) -> Config:
+    pairs, names = _pairs(texts), [field.name for field in fields(Config)]
+    for name in pairs:
+        if name not in names:
+            raise ValueError(f"--set: {unknown(name, names)}")
+    return Config(**pairs)
 
 
 def _data_options(snippet_seconds: float | None, option: list[str] | None) -> dict:

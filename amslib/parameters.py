@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -40,7 +40,7 @@ def check(namespace: Mapping, /, **declared: type | tuple) -> None:
     """
     for name in _assigned(namespace, declared):
         if name not in declared:
-            raise NameError(_unknown(name, declared))
+            raise NameError(unknown(name, declared))
     for name, rule in declared.items():
         if name not in namespace:
             raise NameError(f"parameter '{name}' is not set: run the parameters cell first")
@@ -56,7 +56,9 @@ def _assigned(namespace: Mapping, declared: Mapping) -> list[str]:
     return [name for name in names[start:stop] if not name.startswith("_")]
 
 
-def _unknown(name: str, declared: Mapping) -> str:
+def unknown(name: str, declared: Iterable[str]) -> str:
+    """The message for a name that is not one of the declared ones."""
+    declared = list(declared)
     near = get_close_matches(name, declared, n=1)
     hint = f" did you mean '{near[0]}'?" if near else ""
     return f"unknown parameter '{name}':{hint} The parameters are: {', '.join(declared)}"

@@ -125,7 +125,7 @@ def test_check_reports_and_sets_the_exit_code(tmp_path):
         (["evaluate", "--run", "nowhere"], "nowhere"),
         (["evaluate", "--detections", "nowhere.json"], "nowhere.json"),
         (["train", "--out", "x", "--data", "nowhere"], "nowhere"),
-        (["train", "--out", "x", "--set", "etta=1"], "etta"),
+        (["train", "--out", "x", "--set", "etta=1"], "did you mean 'eta'?"),
         (["train", "--out", "x", "--set", "eta=-1"], "eta=-1"),
         (["train", "--out", "x", "--set", "eta"], "NAME=VALUE"),
         (["train", "--out", "x", "-o", "incompleteness=2"], "incompleteness=2"),
