@@ -1,0 +1,85 @@
+"""The experiments of the paper's Sec. IV as named configs; every chapter and `make reproduce`
+take them from here.
+
+Each function returns configs by the name of their row, all derived from one `base`, so that a
+chapter can run its rows on another schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from .config import Config
+
+ETAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)  # Fig. 5
+FIG_4_ITERATIONS = 4
+DOSES = (0.0, 0.3, 0.6, 0.8, 1.0)  # incompleteness of the generated data
+SEEDS, LEDGER_SEEDS = 5, 3
+
+
+def table_3(base: Config = Config()) -> dict[str, Config]:  # noqa: B008 (frozen)
+    """Components (Table III): (A) is the one-branch baseline, (F) the whole method."""
+    return {
+        "A": replace(base, branches=1, sampler="none", supervision="none", iterations=0),
+        "B": replace(base, sampler="none", supervision="none", iterations=0),
+        "C": replace(base, supervision="none", iterations=1),
+        "D": replace(base, sampler="none", supervision="self"),
+        "E": replace(base, sampler="none"),
+        "F": base,
+    }
+
+
+def table_4(base: Config = Config()) -> dict[str, Config]:  # noqa: B008
+    """Sampling weights (Table IV), and the erase operation that Sec. III-C4 argues against."""
+    return {how: replace(base, sampler=how) for how in ("uniform", "random", "adaptive", "erase")}
+
+
+def table_5(base: Config = Config()) -> dict[str, Config]:  # noqa: B008
+    """Aggregation of the class channels (Table V)."""
+    return {how: replace(base, aggregation=how) for how in ("random", "average", "maximum")}
+
+
+def fig_4(base: Config = Config()) -> Config:  # noqa: B008
+    """The whole method with one iteration more than the paper's result (Fig. 4)."""
+    return replace(base, iterations=FIG_4_ITERATIONS)
+
+
+def fig_5(base: Config = Config(), etas: Iterable[float] = ETAS) -> dict[str, Config]:  # noqa: B008
+    """The whole method at each sampling adjustment value (Fig. 5)."""
+    return {f"{eta:g}": replace(base, eta=float(eta)) for eta in etas}
+
+
+def ledger(base: Config = Config()) -> dict[str, dict[str, Config]]:  # noqa: B008
+    """``ledger()[decision][alternative]``: each gap of the paper, filled in another way."""
+    changes = {
+        "head": {"parallel": dict(heads="parallel")},
+        "activation": {"sigmoid": dict(activation="sigmoid", class_loss="bce")},
+        "background class": {"yes": dict(background=True)},
+        "class loss": {"bce": dict(class_loss="bce")},
+        "top-k": {"4": dict(topk=4), "16": dict(topk=16)},
+        "supplementary initialisation": {
+            "copy of the base branch": dict(supp_init="copy_base"),
+            "from scratch": dict(supp_init="scratch"),
+        },
+        "steps per epoch": {"20": dict(steps_per_epoch=20), "200": dict(steps_per_epoch=200)},
+        "positions": {"whole bins": dict(positions="bins")},
+        "test-time classes": {
+            "all": dict(test_classes="all"),
+            "argmax": dict(test_classes="argmax"),
+            "oracle (leak)": dict(test_classes="oracle"),
+        },
+        "location loss": {"gathered labels": dict(location_axis="sampled")},
+        "score": {"mean": dict(score="mean"), "oic": dict(score="oic")},
+        "threshold scope": {"video": dict(threshold_scope="video")},
+    }
+    return {
+        decision: {name: replace(base, **change) for name, change in alternatives.items()}
+        for decision, alternatives in changes.items()
+    }
+
+
+def paper_grid(base: Config = Config()) -> list[Config]:  # noqa: B008
+    """Every config of Tables III-V and Figs 4-5, each once."""
+    rows = [*table_3(base).values(), *table_4(base).values(), *table_5(base).values()]
+    return list(dict.fromkeys([*rows, fig_4(base), *fig_5(base).values()]))
