@@ -7,7 +7,7 @@ module imports matplotlib and seaborn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -22,6 +22,8 @@ DASHES = ("-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2)))  # a second cue beside 
 GREY, INK = "#8c8c8c", "#222222"
 BAND, CORE = "#f7ebd6", "#ecd3a3"  # ground truth, behind everything, and its cores
 WIDTH = 6.0  # inches; narrow, so that labels stay readable on a phone
+
+Spans = Sequence[tuple[float, float]]  # stretches of time
 
 STYLE = {
     "figure.dpi": 100,
@@ -136,6 +138,62 @@ def bars(ax: Axes, rows: Mapping[str, Iterable[tuple[float, float]]]) -> None:
         ax.broken_barh(widths, (-i - 0.35, 0.7), facecolor=color, linewidth=0)
     ax.set_ylim(0.5 - len(rows), 0.5)
     ax.set_yticks([-i for i in range(len(rows))], list(rows))
+
+
+def nine_panels(
+    reads: Mapping[str, Tensor],
+    cas: Mapping[str, Tensor],
+    levels: Mapping[str, float],
+    found: Mapping[str, tuple[Spans, Spans]],
+    truth: Spans,
+    core: Spans = (),
+) -> list[Axes]:
+    """The paper's Fig. 6: what each branch reads, its CAS, what it finds; at the end the truth.
+
+    Args:
+        reads: times (T,) that a branch reads, every n-th drawn, n = T / 100 or 1;
+            a name of `cas` that is missing here, such as the fused one, gets no such panel.
+        cas: values (T,) by name; three of them, two of which read, make the nine panels.
+        levels: threshold of each, drawn as a dotted line.
+        found: (start, end) stretches of each in snippets: the right ones, drawn tall, and the
+            false ones, drawn low.
+        truth: stretches of the actions.
+        core: stretches of their cores.
+
+    Returns:
+        One Axes a panel, top to bottom.
+    """
+    heights = [h for name in cas for h in ([0.45] * (name in reads) + [1.0, 0.5])]
+    axes = figure(*heights, 0.75)
+    rest = iter(axes)
+    for (name, values), color in zip(cas.items(), PALETTE, strict=False):
+        if name in reads:
+            ax = next(rest)
+            shown = reads[name][:: max(1, round(len(values) / 100))]
+            ax.vlines(shown, 0, 1, color=color, linewidth=0.9)
+            ax.set_yticks([0.5], ["reads"])
+        ax = next(rest)
+        ax.plot(range(len(values)), values, color=color)
+        ax.axhline(levels[name], color=INK, linestyle=":", linewidth=1.2)
+        ax.set(ylabel=name, ylim=(0, None))
+        ax = next(rest)
+        for spans, height, strength in zip(found[name], (0.9, 0.4), (1.0, 0.5), strict=True):
+            _stretches(ax, spans, height, color, strength)
+        ax.set(ylim=(0, 1), yticks=[0.5], yticklabels=["found"])
+    last = next(rest)
+    _stretches(last, truth, 0.9, INK, 1.0)
+    last.set(ylim=(0, 1), yticks=[0.5], yticklabels=["truth"])
+    last.set(xlabel="time (snippets)", xlim=(-0.5, len(values) - 0.5))
+    for ax in axes:
+        segments(ax, truth)
+        cores(ax, core)
+    last.figure.align_ylabels()
+    return axes
+
+
+def _stretches(ax: Axes, spans: Spans, height: float, color: str, alpha: float) -> None:
+    widths = [(start, end - start) for start, end in spans]
+    ax.broken_barh(widths, (0, height), facecolor=color, alpha=alpha, linewidth=0)
 
 
 def schedule(ax: Axes, zero: int, each: int, iterations: int) -> None:

@@ -102,6 +102,33 @@ def test_bars_are_rows_of_stretches(ax):
     assert all(low < y and y + height < high for _, y, _, height in truth)
 
 
+def test_nine_panels_are_those_of_fig_6():
+    cas = {"base": M, "supp.": M / 2, "fused": 3 * M / 4}
+    found = {name: ([(0.5, 2.5)], [(i, i + 0.5)]) for i, name in enumerate(cas)}
+    panels = plots.nine_panels(
+        {"base": torch.arange(5), "supp.": POSITIONS},
+        cas,
+        dict.fromkeys(cas, 0.2),
+        found,
+        truth=[(0.5, 3.0)],
+        core=[(1, 2)],
+    )
+    assert len(panels) == 9
+    close([line.vertices[0, 0] for line in panels[3].collections[0].get_paths()], POSITIONS)
+    for i, (name, values) in zip((1, 4, 6), cas.items(), strict=True):
+        curve, level = lines(panels[i])
+        close(curve, torch.stack([torch.arange(5), values], -1))
+        assert panels[i].get_ylabel() == name and (level[:, 1] == 0.2).all()
+        right, false = (c.get_paths()[0].get_extents() for c in panels[i + 1].collections)
+        assert [(box.x0, box.x1) for box in (right, false)] == [
+            stretch[0] for stretch in found[name]
+        ]
+        assert right.height > false.height
+    assert panels[8].collections[0].get_paths()[0].get_extents().intervalx.tolist() == [0.5, 3.0]
+    assert all(len(ax.patches) == 2 for ax in panels)  # actions and cores behind every panel
+    plots.plt.close(panels[0].figure)
+
+
 def test_schedule_alternates(ax):
     plots.schedule(ax, zero=20, each=5, iterations=2)
     blocks = [path.get_extents().bounds for c in ax.collections[:6] for path in c.get_paths()]
