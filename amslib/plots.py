@@ -173,7 +173,7 @@ def nine_panels(
             ax.vlines(shown, 0, 1, color=color, linewidth=0.9)
             ax.set_yticks([0.5], ["reads"])
         ax = next(rest)
-        ax.plot(range(len(values)), values, color=color)
+        ax.plot(range(len(values)), values, color=color, drawstyle="steps-mid", linewidth=1.4)
         ax.axhline(levels[name], color=INK, linestyle=":", linewidth=1.2)
         ax.set(ylabel=name, ylim=(0, None))
         ax = next(rest)
