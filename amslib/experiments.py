@@ -1,8 +1,7 @@
-"""The experiments of the paper's Sec. IV as named configs; every chapter and `make reproduce`
-take them from here.
+"""The experiments of the paper's Sec. IV as named configs, for the chapters and `make reproduce`.
 
-Each function returns configs by the name of their row, all derived from one `base`, so that a
-chapter can run its rows on another schedule.
+Each function takes the config that all others derive from, so that a chapter can run on another
+schedule, and returns configs by the name of their row.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ from dataclasses import replace
 
 from .config import Config
 
+DEFAULT = Config()
 ETAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)  # Fig. 5
 FIG_4_ITERATIONS = 4
 DOSES = (0.0, 0.3, 0.6, 0.8, 1.0)  # incompleteness of the generated data
-SEEDS, LEDGER_SEEDS = 5, 3
+SEEDS, LEDGER_SEEDS = 5, 3  # how many: 0, 1, ..
 
 
-def table_3(base: Config = Config()) -> dict[str, Config]:  # noqa: B008 (frozen)
+def table_3(base: Config = DEFAULT) -> dict[str, Config]:
     """Components (Table III): (A) is the one-branch baseline, (F) the whole method."""
     return {
         "A": replace(base, branches=1, sampler="none", supervision="none", iterations=0),
@@ -30,27 +30,27 @@ def table_3(base: Config = Config()) -> dict[str, Config]:  # noqa: B008 (frozen
     }
 
 
-def table_4(base: Config = Config()) -> dict[str, Config]:  # noqa: B008
+def table_4(base: Config = DEFAULT) -> dict[str, Config]:
     """Sampling weights (Table IV), and the erase operation that Sec. III-C4 argues against."""
     return {how: replace(base, sampler=how) for how in ("uniform", "random", "adaptive", "erase")}
 
 
-def table_5(base: Config = Config()) -> dict[str, Config]:  # noqa: B008
+def table_5(base: Config = DEFAULT) -> dict[str, Config]:
     """Aggregation of the class channels (Table V)."""
     return {how: replace(base, aggregation=how) for how in ("random", "average", "maximum")}
 
 
-def fig_4(base: Config = Config()) -> Config:  # noqa: B008
+def fig_4(base: Config = DEFAULT) -> Config:
     """The whole method with one iteration more than the paper's result (Fig. 4)."""
     return replace(base, iterations=FIG_4_ITERATIONS)
 
 
-def fig_5(base: Config = Config(), etas: Iterable[float] = ETAS) -> dict[str, Config]:  # noqa: B008
+def fig_5(base: Config = DEFAULT, etas: Iterable[float] = ETAS) -> dict[str, Config]:
     """The whole method at each sampling adjustment value (Fig. 5)."""
     return {f"{eta:g}": replace(base, eta=float(eta)) for eta in etas}
 
 
-def ledger(base: Config = Config()) -> dict[str, dict[str, Config]]:  # noqa: B008
+def ledger(base: Config = DEFAULT) -> dict[str, dict[str, Config]]:
     """``ledger()[decision][alternative]``: each gap of the paper, filled in another way."""
     changes = {
         "head": {"parallel": dict(heads="parallel")},
@@ -79,7 +79,7 @@ def ledger(base: Config = Config()) -> dict[str, dict[str, Config]]:  # noqa: B0
     }
 
 
-def paper_grid(base: Config = Config()) -> list[Config]:  # noqa: B008
+def paper_grid(base: Config = DEFAULT) -> list[Config]:
     """Every config of Tables III-V and Figs 4-5, each once."""
     rows = [*table_3(base).values(), *table_4(base).values(), *table_5(base).values()]
     return list(dict.fromkeys([*rows, fig_4(base), *fig_5(base).values()]))
