@@ -1,8 +1,9 @@
 """House style of the book's figures, and the drawings its chapters share.
 
 `figure` starts a figure and every other function draws what it is given on an Axes; none of them
-computes a result. The horizontal axis is time in snippets, snippet t centred at t. Only this
-module imports matplotlib and seaborn.
+computes a result, but for the intervals of `trend`. The horizontal axis is time in snippets,
+snippet t centred at t, except in `trend`, `effects` and `schedule`. Only this module imports
+matplotlib and seaborn.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import matplotlib.pyplot as plt
 import seaborn
 from matplotlib.axes import Axes
 from torch import Tensor
+
+from .statistics import Estimate, estimate
 
 # Okabe and Ito's colours, told apart by every kind of colour vision, darkest contrast first
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"
@@ -194,6 +197,63 @@ def nine_panels(
 def _stretches(ax: Axes, spans: Spans, height: float, color: str, alpha: float) -> None:
     widths = [(start, end - start) for start, end in spans]
     ax.broken_barh(widths, (0, height), facecolor=color, alpha=alpha, linewidth=0)
+
+
+def trend(
+    ax: Axes,
+    x: Sequence[float],
+    named: Mapping[str, Sequence[Sequence[float]]],
+    scale: float = 100,
+) -> None:
+    """Measured values over a numeric axis: their mean over seeds with its 95 % interval.
+
+    Each seed is a faint line behind; a single seed has no interval, and none is drawn. Lines are
+    set a little apart so that their intervals do not hide each other.
+
+    Args:
+        ax: where to draw.
+        x: places on the axis, rising, shape (n,).
+        named: label and values (seeds, n) of each line, five at most; nan leaves a gap.
+        scale: multiplies the values, by default fractions to percent.
+    """
+    apart = 0.04 * min((b - a for a, b in zip(x[:-1], x[1:], strict=True)), default=1)
+    looks = zip(named.items(), PALETTE, DASHES, strict=False)
+    for i, ((label, values), color, dash) in enumerate(looks):
+        at = [place + apart * (i - (len(named) - 1) / 2) for place in x]
+        for seed in values:
+            ax.plot(at, [scale * v for v in seed], color=color, alpha=0.25, linewidth=0.8)
+        estimates = [estimate(column) for column in zip(*values, strict=True)]
+        means = [scale * e.mean for e in estimates]
+        ax.vlines(at, *_interval(estimates, scale), color=color, linewidth=1.4)
+        ax.plot(at, means, "o", linestyle=dash, color=color, markersize=5, label=label)
+
+
+def effects(ax: Axes, rows: Mapping[str, Estimate], scale: float = 100) -> None:
+    """Differences with their 95 % intervals, one row each, the first on top, and a line at none.
+
+    A dot is filled where the interval leaves out 0, and open where it does not or where there is
+    none, with a single seed. A height of 0.35 inches a row and 0.7 for the axis reads well.
+
+    Args:
+        ax: where to draw; its vertical axis gets the names, its horizontal one the differences.
+        rows: name and estimate of each difference, see `statistics.paired`.
+        scale: multiplies the differences, by default fractions to points.
+    """
+    at = [-i for i in range(len(rows))]
+    estimates = list(rows.values())
+    ax.axvline(0, color=GREY, linewidth=1.2, zorder=0)
+    ax.hlines(at, *_interval(estimates, scale), color=BLUE, linewidth=1.8)
+    for y, e in zip(at, estimates, strict=True):
+        filled = BLUE if e.low > 0 or e.high < 0 else "white"
+        ax.plot(scale * e.mean, y, "o", color=BLUE, markerfacecolor=filled, markersize=7)
+    ax.set_ylim(0.5 - len(rows), 0.5)
+    ax.set_yticks(at, list(rows))
+
+
+def _interval(estimates: Iterable[Estimate], scale: float) -> tuple[list[float], list[float]]:
+    """Lower and upper ends."""
+    lows, highs = zip(*[(scale * e.low, scale * e.high) for e in estimates], strict=True)
+    return list(lows), list(highs)
 
 
 def schedule(ax: Axes, zero: int, each: int, iterations: int) -> None:

@@ -14,6 +14,7 @@ from helpers import close
 import amslib
 from amslib import plots, sample_positions, sampling_weights
 from amslib.explorer import eta_explorer
+from amslib.statistics import Estimate, estimate
 
 plots.plt.switch_backend("agg")  # no window
 
@@ -127,6 +128,61 @@ def test_nine_panels_are_those_of_fig_6():
     assert panels[8].collections[0].get_paths()[0].get_extents().intervalx.tolist() == [0.5, 3.0]
     assert all(len(ax.patches) == 2 for ax in panels)  # actions and cores behind every panel
     plots.plt.close(panels[0].figure)
+
+
+SEEDS = [[0.1, 0.4, 0.3], [0.3, 0.5, 0.3]]  # two seeds at three places
+
+
+def ends(lines):
+    return [path.vertices for path in lines.get_paths()]
+
+
+def test_trend_is_mean_and_interval_over_faint_seeds(ax):
+    plots.trend(ax, [0, 1, 3], {"mAP": SEEDS})
+    *seeds, mean = ax.lines
+    close([line.get_ydata() for line in seeds], 100 * torch.tensor(SEEDS).double(), 1e-5)
+    assert [line.get_alpha() for line in seeds] == [0.25, 0.25] and mean.get_label() == "mAP"
+    close(mean.get_xydata(), [[0, 20], [1, 45], [3, 30]])
+    expected = [estimate(column) for column in zip(*SEEDS, strict=True)]
+    for x, e, line in zip([0, 1, 3], expected, ends(ax.collections[0]), strict=True):
+        close(line, [[x, 100 * e.low], [x, 100 * e.high]])
+    assert ax.get_legend_handles_labels()[1] == ["mAP"]
+
+
+def test_trends_stand_beside_each_other_and_are_told_apart(ax):
+    plots.trend(ax, [0, 0.25], {"a": [[1, 2]], "b": [[3, 4]]}, scale=1)
+    a, b = (line for line in ax.lines if line.get_alpha() is None)
+    assert (a.get_color(), a.get_linestyle()) != (b.get_color(), b.get_linestyle())
+    close(a.get_xdata() + b.get_xdata(), [0, 0.5])
+    assert a.get_xdata()[0] < 0 < b.get_xdata()[0] < 0.025
+    close(a.get_ydata(), [1, 2])
+
+
+def test_trend_of_one_seed_or_place_has_no_interval(ax):
+    plots.trend(ax, [0.75], {"mAP": [[0.4]]})
+    close(ax.lines[-1].get_xydata(), [[0.75, 40]])
+    assert torch.tensor(ends(ax.collections[0])[0])[:, 1].isnan().all()
+    ax.figure.canvas.draw()
+
+
+def test_effects_are_rows_with_intervals(ax):
+    rows = {
+        "up": Estimate(0.02, 0.01, 0.01, 0.03, 5),
+        "down": Estimate(-0.02, 0.01, -0.03, -0.01, 5),
+        "unsure": Estimate(0.01, 0.01, -0.01, 0.03, 5),
+        "one seed": estimate([0.01]),
+    }
+    plots.effects(ax, rows)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(rows)
+    zero, *dots = ax.lines
+    close(zero.get_xdata(), [0, 0])
+    close([dot.get_xydata()[0] for dot in dots], [[2, 0], [-2, -1], [1, -2], [1, -3]])
+    filled = [dot.get_markerfacecolor() != "white" for dot in dots]
+    assert filled == [True, True, False, False]
+    close(
+        ends(ax.collections[0])[:3], [[[1, 0], [3, 0]], [[-3, -1], [-1, -1]], [[-1, -2], [3, -2]]]
+    )
+    ax.figure.canvas.draw()
 
 
 def test_schedule_alternates(ax):
