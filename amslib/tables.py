@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from .records import COMMITTED, Record
-from .statistics import Estimate
+from .statistics import Estimate, estimate
 
 REPOSITORY = "https://github.com/ams-companion/ams-companion"
 FEW = 3  # so many records are named in the line itself
@@ -43,13 +43,52 @@ def _line(cells: Sequence[str]) -> str:
 
 def spread(e: Estimate, scale: float = 100) -> str:
     """Mean ± standard deviation, by default of fractions in percent: "54.5 ± 0.6"."""
-    return f"{scale * e.mean:.1f}" + (f" ± {scale * e.sd:.1f}" if e.n > 1 else "")
+    return f"{scale * e.mean:z.1f}" + (f" ±\N{NO-BREAK SPACE}{scale * e.sd:.1f}" if e.n > 1 else "")
 
 
 def interval(e: Estimate, scale: float = 100) -> str:
     """A difference with its 95 % interval: "+0.8 [+0.2, +1.4]"."""
-    text = f"{scale * e.mean:+.1f}"
-    return text + (f" [{scale * e.low:+.1f}, {scale * e.high:+.1f}]" if e.n > 1 else "")
+    if e.n == 1:
+        return f"{scale * e.mean:+z.1f}"
+    low, mean, high = (f"{scale * value:+z.1f}" for value in (e.low, e.mean, e.high))
+    return f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
+
+
+def by_threshold(rows: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
+    """Rows of a `table` with a column for each of the given rows: mAP (%) as mean ± sd.
+
+    Args:
+        rows: records of the same data by the name of their config, one a seed.
+
+    Returns:
+        `spread` at each IoU threshold 0.1, .., 0.7, and last of AVG(0.1-0.7).
+    """
+    scores = {name: [r.evaluation() for r in records] for name, records in rows.items()}
+    levels = next(iter(scores.values()))[0].tiou
+    cells = {
+        f"{level:.1f}": [spread(estimate([e.map[i] for e in es])) for es in scores.values()]
+        for i, level in enumerate(levels)
+    }
+    average = [spread(estimate([e.average(0.1, 0.7) for e in es])) for es in scores.values()]
+    return cells | {"**AVG**": average}
+
+
+def outcomes(differences: Mapping[str, Estimate]) -> str:
+    """A sentence: of which differences the 95 % interval lies above zero, below, or around it.
+
+    Raises:
+        ValueError: no differences.
+    """
+    if not differences:
+        raise ValueError("no differences given; expected at least one")
+    if min(e.n for e in differences.values()) == 1:
+        return "One seed gives no interval: no difference can be told from chance."
+    above = [name for name, e in differences.items() if e.low > 0]
+    below = [name for name, e in differences.items() if e.high < 0]
+    around = [name for name in differences if name not in (*above, *below)]
+    places = {"above zero": above, "below zero": below, "around zero": around}
+    told = [f"{place} {', '.join(names) or 'none'}" for place, names in places.items()]
+    return f"95 % intervals, {'; '.join(told)}."
 
 
 def provenance(records: Iterable[Record]) -> str:

@@ -11,9 +11,10 @@ import yaml
 from amslib import Config
 from amslib.records import COMMITTED, ROOT, Record
 from amslib.statistics import estimate, paired
-from amslib.tables import REPOSITORY, interval, provenance, spread, table
+from amslib.tables import REPOSITORY, by_threshold, interval, outcomes, provenance, spread, table
 
 MADE = {"method": "c0de" * 4, "commit": "abc1234", "device": "cpu", "threads": 2}
+HARD = "\N{NO-BREAK SPACE}"
 
 
 def made_up(key: int, seed: int = 0, config: Config = Config(), folder=COMMITTED, **made):  # noqa: B008
@@ -46,14 +47,41 @@ def test_a_table():
 
 def test_numbers_in_percent():
     several = [0.540, 0.552, 0.546]
-    assert spread(estimate(several)) == "54.6 ± 0.6"
-    assert interval(paired(several, [0.541, 0.551, 0.550])) == "-0.1 [-0.8, +0.5]"
-    assert interval(estimate([2.0, 4.0]), scale=1) == "+3.0 [-9.7, +15.7]"
+    assert spread(estimate(several)) == f"54.6 ±{HARD}0.6"
+    assert interval(paired(several, [0.541, 0.551, 0.550])) == f"-0.1 [-0.8,{HARD}+0.5]"
+    assert interval(estimate([2.0, 4.0]), scale=1) == f"+3.0 [-9.7,{HARD}+15.7]"
+    assert interval(estimate([-1e-9, 0.0])) == f"+0.0 [+0.0,{HARD}+0.0]"
 
 
 def test_one_seed_has_no_spread():
     assert spread(estimate([0.546])) == "54.6"
     assert interval(paired([0.546], [0.540])) == "+0.6"
+
+
+def scored(seed: int, shift: float) -> Record:
+    """A record with mAP 0.7 + shift, 0.6 + shift, .., 0.1 + shift and one class."""
+    ap = [0.7 - 0.1 * i + shift for i in range(7)]
+    about = {"protocol": "activitynet", "tiou": [0.1 * (i + 1) for i in range(7)], "mAP": ap}
+    return replace(made_up(seed, seed), iterations=[about | {"per_class": {"Dive": ap}}])
+
+
+def test_scores_by_threshold():
+    cells = by_threshold({"A": [scored(0, 0.0)], "B": [scored(0, 0.01), scored(1, 0.03)]})
+    assert list(cells) == ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "**AVG**"]
+    assert cells["0.1"] == ["70.0", f"72.0 ±{HARD}1.4"]
+    assert cells["0.5"] == ["30.0", f"32.0 ±{HARD}1.4"]
+    assert cells["**AVG**"] == ["40.0", f"42.0 ±{HARD}1.4"]
+
+
+def test_outcomes_follow_the_intervals():
+    more, less, same = estimate([1.0, 1.1]), estimate([-1.0, -1.1]), estimate([0.0, 0.0])
+    assert outcomes({"a": more, "b": less, "c": same, "d": estimate([-1.0, 2.0])}) == (
+        "95 % intervals, above zero a; below zero b; around zero c, d."
+    )
+    assert outcomes({"a": more}).endswith("above zero a; below zero none; around zero none.")
+    assert outcomes({"a": more, "b": estimate([3.0])}).startswith("One seed gives no interval")
+    with pytest.raises(ValueError, match="no differences"):
+        outcomes({})
 
 
 def test_one_record_is_linked_in_the_line():
