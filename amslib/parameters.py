@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import get_args, get_origin
 
 
 def check(namespace: Mapping, /, **declared: type | tuple) -> None:
@@ -24,7 +25,8 @@ def check(namespace: Mapping, /, **declared: type | tuple) -> None:
     Args:
         namespace: ``globals()`` of the notebook.
         **declared: each parameter's type, or ``(type, lowest, highest)`` with both ends allowed
-            and None for an open end. An int will do for a float; a bool is not a number.
+            and None for an open end. An int will do for a float; a bool is not a number. Of
+            ``list[float]`` each entry is looked at in this way, and there must be one.
 
     Raises:
         NameError: a name that is no parameter was set, or a parameter is missing.
@@ -45,7 +47,8 @@ def check(namespace: Mapping, /, **declared: type | tuple) -> None:
         if name not in namespace:
             raise NameError(f"parameter '{name}' is not set: run the parameters cell first")
         kind, low, high = rule if isinstance(rule, tuple) else (rule, None, None)
-        _check_value(name, namespace[name], kind, low, high)
+        given = f"parameter '{name}' is {namespace[name]!r}"
+        _check_value(given, namespace[name], kind, low, high)
 
 
 def _assigned(namespace: Mapping, declared: Mapping) -> list[str]:
@@ -64,8 +67,13 @@ def unknown(name: str, declared: Iterable[str]) -> str:
     return f"unknown parameter '{name}':{hint} The parameters are: {', '.join(declared)}"
 
 
-def _check_value(name: str, value, kind: type, low, high) -> None:
-    given = f"parameter '{name}' is {value!r}"
+def _check_value(given: str, value, kind: type, low, high) -> None:
+    if get_origin(kind) is list:
+        if not (isinstance(value, list) and value):
+            raise TypeError(f"{given}: expected {kind} with at least one entry, as in [0.5, 1]")
+        for entry in value:
+            _check_value(f"{given}, with entry {entry!r}", entry, *get_args(kind), low, high)
+        return
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         raise TypeError(f"{given}: expected {getattr(kind, '__name__', kind)}")

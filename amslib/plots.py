@@ -211,7 +211,7 @@ def trend(
     set a little apart so that their intervals do not hide each other.
 
     Args:
-        ax: where to draw.
+        ax: where to draw; its horizontal axis gets a tick at each place.
         x: places on the axis, rising, shape (n,).
         named: label and values (seeds, n) of each line, five at most; nan leaves a gap.
         scale: multiplies the values, by default fractions to percent.
@@ -226,6 +226,7 @@ def trend(
         means = [scale * e.mean for e in estimates]
         ax.vlines(at, *_interval(estimates, scale), color=color, linewidth=1.4)
         ax.plot(at, means, "o", linestyle=dash, color=color, markersize=5, label=label)
+    ax.set_xticks(list(x), [f"{place:g}" for place in x])
 
 
 def effects(ax: Axes, rows: Mapping[str, Estimate], scale: float = 100) -> None:

@@ -35,6 +35,31 @@ def test_a_wrong_parameter_is_named(change, error, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("etas", [[0.75], [0, 0.0, 10], [2, 0.25]])
+def test_lists_of_good_entries_pass(etas):
+    check({"etas": etas}, etas=(list[float], 0, 10))
+    check({"etas": etas}, etas=list[float])
+
+
+@pytest.mark.parametrize(
+    "etas, error, message",
+    [
+        (0.5, TypeError, "parameter 'etas' is 0.5: expected list[float] with at least one entry"),
+        ("[0.5]", TypeError, "parameter 'etas' is '[0.5]': expected list[float]"),
+        ([], TypeError, "parameter 'etas' is []: expected list[float] with at least one entry"),
+        ([1, "2"], TypeError, "parameter 'etas' is [1, '2'], with entry '2': expected float"),
+        ([True], TypeError, "with entry True: expected float"),
+        ([0.5, -1], ValueError, "is [0.5, -1], with entry -1: expected at least 0"),
+        ([float("nan")], ValueError, "with entry nan: expected at least 0"),
+        ([11], ValueError, "with entry 11: expected at most 10"),
+    ],
+)
+def test_a_list_with_a_wrong_entry_is_named(etas, error, message):
+    with pytest.raises(error) as caught:
+        check({"etas": etas}, etas=(list[float], 0, 10))
+    assert message in str(caught.value)
+
+
 def test_a_missing_parameter_is_named():
     with pytest.raises(NameError, match="parameter 'eta' is not set"):
         check({"seed": 0, "dataset": "synthetic"}, **DECLARED)

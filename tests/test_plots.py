@@ -147,6 +147,7 @@ def test_trend_is_mean_and_interval_over_faint_seeds(ax):
     for x, e, line in zip([0, 1, 3], expected, ends(ax.collections[0]), strict=True):
         close(line, [[x, 100 * e.low], [x, 100 * e.high]])
     assert ax.get_legend_handles_labels()[1] == ["mAP"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "3"]
 
 
 def test_trends_stand_beside_each_other_and_are_told_apart(ax):
