@@ -74,7 +74,7 @@ def by_threshold(rows: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
 
 
 def outcomes(differences: Mapping[str, Estimate]) -> str:
-    """A sentence: of which differences the 95 % interval lies above zero, below, or around it.
+    """In words: of which differences the 95 % interval lies above zero, below, or around it.
 
     Raises:
         ValueError: no differences.
@@ -87,8 +87,8 @@ def outcomes(differences: Mapping[str, Estimate]) -> str:
     below = [name for name, e in differences.items() if e.high < 0]
     around = [name for name in differences if name not in (*above, *below)]
     places = {"above zero": above, "below zero": below, "around zero": around}
-    told = [f"{place} {', '.join(names) or 'none'}" for place, names in places.items()]
-    return f"95 % intervals, {'; '.join(told)}."
+    told = [f"{place} for {', '.join(names) or 'none'}" for place, names in places.items()]
+    return f"95 % interval {'; '.join(told)}."
 
 
 def provenance(records: Iterable[Record]) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
-from amslib import Config
+from amslib import Config, Evaluation
+from amslib.evaluation import THUMOS14_TIOU
 from amslib.records import COMMITTED, ROOT, Record
 from amslib.statistics import estimate, paired
 from amslib.tables import REPOSITORY, by_threshold, interval, outcomes, provenance, spread, table
@@ -18,8 +21,15 @@ HARD = "\N{NO-BREAK SPACE}"
 
 
 def made_up(key: int, seed: int = 0, config: Config = Config(), folder=COMMITTED, **made):  # noqa: B008
-    data = {"name": "synthetic", "fingerprint": "da7a" * 4}
-    return Record(f"{key:016x}", config, seed, data, [], [], MADE | made, folder)
+    return Record(
+        key=f"{key:016x}",
+        config=config,
+        seed=seed,
+        dataset={"name": "synthetic", "fingerprint": "da7a" * 4},
+        iterations=[],
+        made=MADE | made,
+        folder=folder,
+    )
 
 
 def grid(folder=COMMITTED, **made) -> list[Record]:
@@ -58,15 +68,14 @@ def test_one_seed_has_no_spread():
     assert interval(paired([0.546], [0.540])) == "+0.6"
 
 
-def scored(seed: int, shift: float) -> Record:
-    """A record with mAP 0.7 + shift, 0.6 + shift, .., 0.1 + shift and one class."""
-    ap = [0.7 - 0.1 * i + shift for i in range(7)]
-    about = {"protocol": "activitynet", "tiou": [0.1 * (i + 1) for i in range(7)], "mAP": ap}
-    return replace(made_up(seed, seed), iterations=[about | {"per_class": {"Dive": ap}}])
+def scored(shift: float) -> SimpleNamespace:
+    """Stands in for a record with mAP 0.7 + shift, 0.6 + shift, .., 0.1 + shift."""
+    score = Evaluation("activitynet", THUMOS14_TIOU, np.arange(7, 0, -1) / 10 + shift, {})
+    return SimpleNamespace(evaluation=lambda: score)
 
 
 def test_scores_by_threshold():
-    cells = by_threshold({"A": [scored(0, 0.0)], "B": [scored(0, 0.01), scored(1, 0.03)]})
+    cells = by_threshold({"A": [scored(0.0)], "B": [scored(0.01), scored(0.03)]})
     assert list(cells) == ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "**AVG**"]
     assert cells["0.1"] == ["70.0", f"72.0 ±{HARD}1.4"]
     assert cells["0.5"] == ["30.0", f"32.0 ±{HARD}1.4"]
@@ -76,9 +85,9 @@ def test_scores_by_threshold():
 def test_outcomes_follow_the_intervals():
     more, less, same = estimate([1.0, 1.1]), estimate([-1.0, -1.1]), estimate([0.0, 0.0])
     assert outcomes({"a": more, "b": less, "c": same, "d": estimate([-1.0, 2.0])}) == (
-        "95 % intervals, above zero a; below zero b; around zero c, d."
+        "95 % interval above zero for a; below zero for b; around zero for c, d."
     )
-    assert outcomes({"a": more}).endswith("above zero a; below zero none; around zero none.")
+    assert outcomes({"a": more}).endswith("for a; below zero for none; around zero for none.")
     assert outcomes({"a": more, "b": estimate([3.0])}).startswith("One seed gives no interval")
     with pytest.raises(ValueError, match="no differences"):
         outcomes({})
