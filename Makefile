@@ -17,7 +17,7 @@ test: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/python -c "import matplotlib.pyplot"
 	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbval notebooks
+	$(BIN)/python -m pytest --nbval notebooks book
 
 setup: $(READY)
 

@@ -1,6 +1,6 @@
 """Re-execute notebooks in place, leaving nothing in them that changes from run to run.
 
-Usage: python tools/execute_notebooks.py [NOTEBOOK ...]    (default: all of notebooks/)
+Usage: python tools/execute_notebooks.py [NOTEBOOK ...]    (default: all pages of the book)
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = [*sorted(ROOT.glob("notebooks/*.ipynb")), *sorted(ROOT.glob("book/*.ipynb"))]
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -40,6 +41,6 @@ def execute(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for path in [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb")):
+    for path in [Path(name) for name in sys.argv[1:]] or NOTEBOOKS:
         print(path)
         execute(path)
