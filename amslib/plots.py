@@ -14,6 +14,7 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import seaborn
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from torch import Tensor
 
 from .statistics import Estimate, estimate
@@ -208,7 +209,8 @@ def trend(
     """Measured values over a numeric axis: their mean over seeds with its 95 % interval.
 
     Each seed is a faint line behind; a single seed has no interval, and none is drawn. Lines are
-    set a little apart so that their intervals do not hide each other.
+    set a little apart so that their intervals do not hide each other. The vertical axis follows
+    the seeds: an interval far wider than they are, as two seeds give, runs out of the frame.
 
     Args:
         ax: where to draw; its horizontal axis gets a tick at each place.
@@ -224,9 +226,13 @@ def trend(
             ax.plot(at, [scale * v for v in seed], color=color, alpha=0.25, linewidth=0.8)
         estimates = [estimate(column) for column in zip(*values, strict=True)]
         means = [scale * e.mean for e in estimates]
-        ax.vlines(at, *_interval(estimates, scale), color=color, linewidth=1.4)
+        ends = [
+            [(x, scale * e.low), (x, scale * e.high)] for x, e in zip(at, estimates, strict=True)
+        ]
+        ax.add_collection(LineCollection(ends, colors=color, linewidths=1.4), autolim=False)
         ax.plot(at, means, "o", linestyle=dash, color=color, markersize=5, label=label)
     ax.set_xticks(list(x), [f"{place:g}" for place in x])
+    ax.margins(y=0.15)
 
 
 def effects(ax: Axes, rows: Mapping[str, Estimate], scale: float = 100) -> None:
@@ -243,18 +249,12 @@ def effects(ax: Axes, rows: Mapping[str, Estimate], scale: float = 100) -> None:
     at = [-i for i in range(len(rows))]
     estimates = list(rows.values())
     ax.axvline(0, color=GREY, linewidth=1.2, zorder=0)
-    ax.hlines(at, *_interval(estimates, scale), color=BLUE, linewidth=1.8)
     for y, e in zip(at, estimates, strict=True):
+        ax.plot([scale * e.low, scale * e.high], [y, y], color=BLUE, linewidth=1.8)
         filled = BLUE if e.low > 0 or e.high < 0 else "white"
         ax.plot(scale * e.mean, y, "o", color=BLUE, markerfacecolor=filled, markersize=7)
     ax.set_ylim(0.5 - len(rows), 0.5)
     ax.set_yticks(at, list(rows))
-
-
-def _interval(estimates: Iterable[Estimate], scale: float) -> tuple[list[float], list[float]]:
-    """Lower and upper ends."""
-    lows, highs = zip(*[(scale * e.low, scale * e.high) for e in estimates], strict=True)
-    return list(lows), list(highs)
 
 
 def schedule(ax: Axes, zero: int, each: int, iterations: int) -> None:

@@ -166,6 +166,13 @@ def test_trend_of_one_seed_or_place_has_no_interval(ax):
     ax.figure.canvas.draw()
 
 
+def test_an_interval_wider_than_the_seeds_does_not_widen_the_axis(ax):
+    plots.trend(ax, [0, 1], {"mAP": [[0.4, 0.5], [0.41, 0.52]]})
+    low, high = ax.get_ylim()
+    assert 35 < low < 40 and 52 < high < 57
+    assert ends(ax.collections[0])[0][0, 1] < low
+
+
 def test_effects_are_rows_with_intervals(ax):
     rows = {
         "up": Estimate(0.02, 0.01, 0.01, 0.03, 5),
@@ -175,14 +182,14 @@ def test_effects_are_rows_with_intervals(ax):
     }
     plots.effects(ax, rows)
     assert [label.get_text() for label in ax.get_yticklabels()] == list(rows)
-    zero, *dots = ax.lines
+    zero, *marks = ax.lines
+    spans, dots = marks[::2], marks[1::2]
     close(zero.get_xdata(), [0, 0])
     close([dot.get_xydata()[0] for dot in dots], [[2, 0], [-2, -1], [1, -2], [1, -3]])
     filled = [dot.get_markerfacecolor() != "white" for dot in dots]
     assert filled == [True, True, False, False]
-    close(
-        ends(ax.collections[0])[:3], [[[1, 0], [3, 0]], [[-3, -1], [-1, -1]], [[-1, -2], [3, -2]]]
-    )
+    close([span.get_xdata() for span in spans[:3]], [[1, 3], [-3, -1], [-1, 3]])
+    assert [set(span.get_ydata()) for span in spans] == [{0}, {-1}, {-2}, {-3}]
     ax.figure.canvas.draw()
 
 
