@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import choose_schedule
@@ -18,7 +19,7 @@ import yaml
 from notebook_rules import declared_parameters
 
 import amslib
-from amslib import load
+from amslib import Config, load
 from amslib.cli import app
 from amslib.data import read_annotations
 
@@ -109,6 +110,21 @@ def test_figures_have_name_alt_and_caption(name):
 
 
 # what the pages claim
+
+
+def test_the_checklist_names_every_field_once():
+    (table,) = re.findall(r":::\{table\}.*?:::", PAGES["checklist.md"], re.DOTALL)
+    rows = [row for row in table.splitlines() if row.startswith("| [")]
+    named = [re.findall(r"`(\w+)`", row) for row in rows]
+    assert sorted(sum(named, [])) == sorted(asdict(Config()))
+    stated = re.findall(r"`(\w+)=", PAGES["pipeline.md"])
+    assert sorted(named[0]) == sorted(stated)
+
+
+def test_every_answer_of_the_checklist_is_yes_no_or_not_applicable():
+    answers = re.findall(r"^: (.*)$", PAGES["checklist.md"], re.MULTILINE)
+    assert len(answers) > 12
+    assert not [a for a in answers if not re.match(r"\*\*(Yes|No|n\.a|Yes and no)[.,]\*\* \w", a)]
 
 
 def test_the_reference_has_the_public_surface():
