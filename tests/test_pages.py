@@ -124,7 +124,7 @@ def test_the_checklist_names_every_field_once():
 def test_every_answer_of_the_checklist_is_yes_no_or_not_applicable():
     answers = re.findall(r"^: (.*)$", PAGES["checklist.md"], re.MULTILINE)
     assert len(answers) > 12
-    assert not [a for a in answers if not re.match(r"\*\*(Yes|No|n\.a|Yes and no)[.,]\*\* \w", a)]
+    assert not [a for a in answers if not re.match(r"\*\*(Yes|No|n\.a|Yes and no)[.,]\*\* \S", a)]
 
 
 def test_the_reference_has_the_public_surface():
