@@ -29,6 +29,8 @@ CHANGED = {
     "02_alignment": {"eta": 0.25},
     "03_mutual_supervision": {"steps_per_epoch": 2},
     "04_end_to_end": {"dataset": "synthetic-tiny", "steps_per_epoch": 2},
+    "12_fig_6_qualitative": {"iteration": 0},
+    "13_when_does_it_help": {"doses": [0.0, 0.6], "seeds": 2},
     "differences": {"decisions": ["score"], "dataset": "synthetic-tiny", "steps_per_epoch": 2},
     "demo": {"eta": 0.5},
 }
@@ -182,7 +184,8 @@ def test_a_misspelt_parameter_stops(notebook, tmp_path):
 
 def test_an_out_of_range_parameter_stops(notebook, tmp_path):
     rules = checked_parameters(read(notebook))
-    name, (_, low, high) = next(item for item in rules.items() if len(item[1]) == 3)
+    name, (kind, low, high) = next(item for item in rules.items() if len(item[1]) == 3)
     low, high = ast.literal_eval(low), ast.literal_eval(high)
+    wrong = high + 1 if low is None else low - 1
     with pytest.raises(PapermillExecutionError, match=f"parameter '{name}' is .*: expected at"):
-        rerun(notebook, tmp_path, **{name: high + 1 if low is None else low - 1})
+        rerun(notebook, tmp_path, **{name: [wrong] if kind.startswith("list") else wrong})
