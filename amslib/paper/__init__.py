@@ -99,6 +99,28 @@ def averages(number: int) -> list[Average]:
     return found
 
 
+def elsewhere(number: int) -> dict[str, dict[str, float]]:
+    """What an independent list has for the methods of Table I or II, quoted as well.
+
+    Args:
+        number: 1 or 2.
+
+    Returns:
+        mAP in percent by column for each method of the list; nan where it has none.
+
+    Raises:
+        ValueError: there is nothing for this table.
+    """
+    lists = _content()["elsewhere"]
+    if str(number) not in lists:
+        raise ValueError(f"table {number!r}; the list covers tables {' and '.join(lists)}")
+    columns = _table(number)["columns"]
+    return {
+        name: dict(zip(columns, numbers, strict=False))
+        for name, numbers in lists[str(number)].items()
+    }
+
+
 def printed(number: float) -> str:
     """As the paper prints it: one decimal, or a dash for nan."""
     return "–" if isnan(number) else f"{number:.1f}"
