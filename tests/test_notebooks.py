@@ -32,6 +32,8 @@ CHANGED = {
     "07_table_3_components": {"seeds": 2},
     "08_table_4_sampling_weights": {"seeds": 2},
     "09_table_5_aggregation": {"seeds": 2},
+    "10_fig_4_iterations": {"seeds": 2},
+    "11_fig_5_eta": {"etas": [0.25, 0.75], "seeds": 2},
     "12_fig_6_qualitative": {"iteration": 0},
     "13_when_does_it_help": {"doses": [0.0, 0.6], "seeds": 2},
     "differences": {"decisions": ["score"], "dataset": "synthetic-tiny", "steps_per_epoch": 2},
