@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,34 +13,88 @@ from torch import Tensor
 from .data.video import Video
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
-    """B (crops of) videos, as packed rows for the layers and as a padded grid for the rest.
+    """B (crops of) videos as packed rows: N snippets, those of a video behind each other.
 
-    `rows` (N,) are the snippets' rows in the `Store`, `slots` (N,) their places in the flattened
-    (B, T) grid, `first` and `lengths` (N,) where their crop starts in the store and its T_i;
-    `mask` (B, T); `labels` (B, C); `ends` (B,) the number of packed rows up to each video's last.
+    `rows` (N,) are the snippets' rows in the `Store`, `video` (N,) the places of their videos in
+    the batch; `first` (B,) the store's row where each crop starts, `sizes` (B,) its T_i;
+    `labels` (B, C); `ends` (B,) the number of packed rows up to each video's last; `cropped` the
+    places of videos that are not whole.
     """
 
     rows: Tensor
-    slots: Tensor
+    video: Tensor
     first: Tensor
-    lengths: Tensor
-    mask: Tensor
+    sizes: Tensor
     labels: Tensor
     ends: tuple[int, ...]
+    cropped: tuple[int, ...]
 
-    def pad(self, values: Tensor, videos: int | None = None) -> Tensor:
-        """Packed (..., N, K) to the grid (..., B, T, K), zero on padding; of the first `videos`."""
-        shape = self.mask[:videos].shape
-        rows = self.ends[shape[0] - 1]
-        grid = values.new_zeros(*values.shape[:-2], shape.numel(), values.shape[-1])
-        grid = grid.index_copy(-2, self.slots[:rows], values[..., :rows, :])
-        return grid.unflatten(-2, shape)
+    @cached_property
+    def starts(self) -> Tensor:
+        """The packed row of each video's first snippet, (B,)."""
+        return self.sizes.cumsum(0) - self.sizes
+
+    @cached_property
+    def inside(self) -> Tensor:
+        """The place of each snippet in its crop, (N,)."""
+        return torch.arange(len(self.rows), device=self.rows.device) - self.starts[self.video]
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """Real snippets of the padded grid, (B, T)."""
+        index = torch.arange(max(np.diff(self.ends, prepend=0)), device=self.rows.device)
+        return index < self.sizes[:, None]
+
+    @cached_property
+    def membership(self) -> Tensor:
+        """1 where a snippet belongs to a video, (B, N)."""
+        index = torch.arange(len(self.sizes), device=self.rows.device)
+        return (self.video == index[:, None]).to(self.labels.dtype)
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over the snippets of each video, (..., N, K) to (..., B, K)."""
+        return self.membership @ values
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Each video's values for all its snippets, (..., B, K) to (..., N, K)."""
+        return values.index_select(-2, self.video)
+
+    def pad(self, values: Tensor) -> Tensor:
+        """Packed (..., N, K) to the grid (..., B, T, K), zero on padding."""
+        grid = values.new_zeros(*values.shape[:-2], self.mask.numel(), values.shape[-1])
+        slots = self.video * self.mask.shape[1] + self.inside
+        return grid.index_copy(-2, slots, values).unflatten(-2, self.mask.shape)
 
     def pack(self, grid: Tensor) -> Tensor:
         """Grid (..., B, T, K) to packed (..., N, K)."""
-        return grid.flatten(-3, -2).index_select(-2, self.slots)
+        slots = self.video * self.mask.shape[1] + self.inside
+        return grid.flatten(-3, -2).index_select(-2, slots)
+
+    def only(self, place: int) -> Batch:
+        """The one video at a place of the batch."""
+        end = self.ends[place]
+        start = self.ends[place - 1] if place else 0
+        chosen = slice(place, place + 1)
+        return Batch(
+            rows=self.rows[start:end],
+            video=torch.zeros_like(self.video[start:end]),
+            first=self.first[chosen],
+            sizes=self.sizes[chosen],
+            labels=self.labels[chosen],
+            ends=(end - start,),
+            cropped=(),
+        )
+
+
+class Shared(NamedTuple):
+    """The classes that paired videos share: entry e is the pair of batch places `videos[e]` and
+    `videos[E + e]` and the class `classes[e]` = `classes[E + e]`, both of shape (2E,).
+    """
+
+    videos: np.ndarray
+    classes: np.ndarray
 
 
 class Store:
@@ -76,8 +132,8 @@ class Store:
         # uniform over all full - length + 1 offsets
         offsets = rng.integers(0, full - lengths + 1) if crop is not None else 0
         first = self.starts[videos] + offsets
-        longest = lengths.max()
-        inside = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths, lengths)
+        ends = lengths.cumsum()
+        inside = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
         device = self.features.device
 
         def tensor(array):
@@ -85,12 +141,12 @@ class Store:
 
         return Batch(
             rows=tensor(np.repeat(first, lengths) + inside),
-            slots=tensor(np.repeat(np.arange(len(videos)) * longest, lengths) + inside),
-            first=tensor(np.repeat(first, lengths)),
-            lengths=tensor(np.repeat(lengths, lengths)),
-            mask=tensor(np.arange(longest) < lengths[:, None]),
+            video=tensor(np.repeat(np.arange(len(videos)), lengths)),
+            first=tensor(first),
+            sizes=tensor(lengths),
             labels=self.labels[tensor(videos)],
-            ends=tuple(lengths.cumsum().tolist()),
+            ends=tuple(ends.tolist()),
+            cropped=tuple(np.flatnonzero(lengths < full).tolist()),
         )
 
 
@@ -102,6 +158,7 @@ class PairSampler:
     """
 
     def __init__(self, labels: np.ndarray, batch_size: int, pairs: int):
+        self.labels = labels
         members = [np.flatnonzero(column) for column in labels.T]
         self.classes = [videos for videos in members if len(videos) >= 2]
         self.pairs = pairs if self.classes else 0
@@ -115,6 +172,8 @@ class PairSampler:
         others = rng.choice(self.videos, self.others, replace=False)
         return np.concatenate([*paired, others]).astype(np.int64)
 
-    def pair_rows(self) -> Tensor:
-        """Rows of the batch that form the pairs, shape (P, 2)."""
-        return torch.arange(2 * self.pairs).reshape(-1, 2)
+    def shared(self, videos: np.ndarray) -> Shared:
+        """What the pairs of a drawn batch have in common; a pair may share several classes."""
+        a, b = videos[0 : 2 * self.pairs : 2], videos[1 : 2 * self.pairs : 2]
+        pair, label = np.nonzero(self.labels[a] * self.labels[b])
+        return Shared(np.concatenate([2 * pair, 2 * pair + 1]), np.concatenate([label, label]))

@@ -16,6 +16,8 @@ CHOICES = {
     "positions": ("continuous", "bins"),
     "test_classes": ("predicted", "all", "argmax", "oracle"),
     "supervision": ("mutual", "self", "none"),
+    "threshold_scope": ("class", "video"),
+    "location_axis": ("uniform", "sampled"),
     "class_loss": ("bce", "softmax_ce"),
     "score": ("maximum", "mean", "oic"),
 }
@@ -78,6 +80,8 @@ class Config:
     # location supervision, Eqs 8-9
     supervision: str = "mutual"  # Table III
     threshold_factor: float = 0.7  # of the mean CAS: alpha and theta_loc alike
+    threshold_scope: str = "class"  # mean over time per class; or "video", over its classes, too
+    location_axis: str = "uniform"  # Eq. 7; "sampled": labels are gathered instead of CAS aligned
     localization_weight: float = 1.0  # lambda of Eq. 11
     # basic loss, Eq. 10 and the Co-Activity Similarity loss
     class_loss: str = "softmax_ce"  # or "bce", the letter of Eq. 10

@@ -13,19 +13,22 @@ from torch import Tensor
 
 from .config import Config
 from .data.video import Video
-from .losses import pseudo_labels
+from .inference import fuse
+from .losses import location_threshold
 from .phases import TERMS
 from .run import Run
 
 
 class Quality(NamedTuple):
-    """Of pseudo-labels, as shares in [0, 1]; nan where there is nothing to take a share of.
+    """Of snippets marked as action, as shares in [0, 1]; nan where there is nothing to share.
 
     Args:
         precision: of the positive snippets, those that lie in an action.
         recall: of the snippets of actions, those that are positive.
         core: recall on the cores of the actions, see `parts`.
         hard: recall on the rest of the actions.
+        context: of the snippets that show the habitual context of the class, the positive ones.
+        complete: how much of an action is positive, mean over actions.
         action: of all snippets, those of actions: the precision of labels drawn at random.
         positive: of all snippets, the positive ones: the recall of as many drawn at random.
     """
@@ -34,6 +37,8 @@ class Quality(NamedTuple):
     recall: float
     core: float
     hard: float
+    context: float
+    complete: float
     action: float
     positive: float
 
@@ -42,33 +47,39 @@ def parts(video: Video, label: str) -> dict[str, Tensor]:
     """Which snippets of a video show a class: those whose centre lies in one of its segments.
 
     Args:
-        video: with features; from the generator it also knows the cores of its segments.
+        video: with features; from the generator it also knows the cores of its segments and
+            where it shows the context of a class.
         label: name of the class.
 
     Returns:
-        Flags (T,) "action" and, where the cores are known, its parts "core" and "hard".
+        Flags (T,) "action" and, where the cores are known, its parts "core" and "hard", and
+        "context", the snippets of the class's context.
 
     >>> video = Video("v", {"rgb": torch.zeros(4, 8)}, ("Dive",), ((0.9, 2.0, "Dive"),))
     >>> parts(video, "Dive")
     {'action': tensor([False,  True,  True, False])}
     """
     mine = [i for i, (_, _, name) in enumerate(video.segments) if name == label]
-    action = _covered(video, [video.segments[i][:2] for i in mine])
+    action = _inside(video, [video.segments[i][:2] for i in mine]).any(0)
     if "core" not in video.metadata:
         return {"action": action}
-    core = action & _covered(video, [video.metadata["core"][i] for i in mine])
-    return {"action": action, "core": core, "hard": action & ~core}
+    core = action & _inside(video, [video.metadata["core"][i] for i in mine]).any(0)
+    context = [span[:2] for span in video.metadata.get("context", ()) if span[2] == label]
+    context = _inside(video, context).any(0) & ~_inside(video, [s[:2] for s in video.segments]).any(
+        0
+    )
+    return {"action": action, "core": core, "hard": action & ~core, "context": context}
 
 
-def _covered(video: Video, spans: Iterable[tuple[float, float]]) -> Tensor:
-    """Snippets (T,) whose centre lies in one of the (start_s, end_s)."""
+def _inside(video: Video, spans: Sequence[tuple[float, float]]) -> Tensor:
+    """Snippets whose centre lies in each (start_s, end_s): (S, T)."""
     centres = (torch.arange(video.num_snippets) + 0.5) * video.snippet_seconds
-    inside = [(centres >= start) & (centres < end) for start, end in spans]
-    return torch.stack([torch.zeros_like(centres, dtype=torch.bool), *inside]).any(0)
+    start, end = torch.tensor(spans, dtype=centres.dtype).reshape(-1, 2, 1).unbind(1)
+    return (centres >= start) & (centres < end)
 
 
 def pseudo_label_quality(
-    run: Run, videos: Sequence[Video], iteration: int = -1
+    run: Run, videos: Sequence[Video], iteration: int = -1, device: str = "auto"
 ) -> dict[str, dict[str, Quality]]:
     """Eq. 8 after an iteration, against the segments that training never sees.
 
@@ -78,42 +89,81 @@ def pseudo_label_quality(
         run: what was trained.
         videos: with features, labels and segments.
         iteration: 0 is phase zero, -1 the last.
+        device: "auto" or a torch device.
 
     Returns:
         ``quality[stream][branch]``, every (video, class of the video, snippet) counting once.
     """
-    rows: dict[str, dict[str, list[Tensor]]] = {}
-    for video in videos:
-        labels = torch.tensor([float(name in video.labels) for name in run.classes])
-        for stream, branches in run.cas(video, iteration, labels).items():
-            for branch, cas in branches.items():
-                positive = pseudo_labels(cas, labels, run.config.threshold_factor).bool()
-                for name in video.labels:
-                    row = _flags(positive[:, run.classes.index(name)], parts(video, name))
-                    rows.setdefault(stream, {}).setdefault(branch, []).append(row)
+    tallies: dict[str, dict[str, _Tally]] = {}
+    for video, cas in run.all_cas(videos, iteration, known=True, device=device):
+        truth = [(run.classes.index(name), _Truth(video, name)) for name in video.labels]
+        for stream, branches in cas.items():
+            for branch, values in branches.items():
+                tally = tallies.setdefault(stream, {}).setdefault(branch, _Tally())
+                _count(tally, values, truth, run.config)
     return {
-        stream: {branch: _quality(torch.cat(flags, -1)) for branch, flags in branches.items()}
-        for stream, branches in rows.items()
+        stream: {branch: tally.quality() for branch, tally in branches.items()}
+        for stream, branches in tallies.items()
     }
 
 
-def _flags(positive: Tensor, part: dict[str, Tensor]) -> Tensor:
-    """Positive, action, core and hard snippets, (4, T); no core and no hard one if not known."""
-    unknown = torch.zeros_like(positive)
-    names = ("core", "hard")
-    return torch.stack([positive, part["action"], *(part.get(name, unknown) for name in names)])
+def detection_quality(
+    run: Run, videos: Sequence[Video], iteration: int = -1, device: str = "auto"
+) -> Quality:
+    """The fused CAS above theta_loc, as it is cut into detections, for the videos' true classes.
+
+    The sampler is steered as at test time. Arguments are those of `pseudo_label_quality`.
+    """
+    tally = _Tally()
+    for video, cas in run.all_cas(videos, iteration, device=device):
+        truth = [(run.classes.index(name), _Truth(video, name)) for name in video.labels]
+        _count(tally, fuse(cas, run.config.beta), truth, run.config)
+    return tally.quality()
 
 
-def _quality(flags: Tensor) -> Quality:
-    positive, action, core, hard = flags
-    whole = torch.ones_like(positive)
-    pairs = [(action, positive), (positive, action), (positive, core), (positive, hard)]
-    return Quality(*(_share(a, b) for a, b in [*pairs, (action, whole), (positive, whole)]))
+def _count(tally: _Tally, cas: Tensor, truth: Sequence[tuple[int, _Truth]], config: Config) -> None:
+    threshold = location_threshold(cas, config.threshold_factor, scope=config.threshold_scope)
+    positive = (cas > threshold).float()
+    for k, true in truth:
+        tally.add(positive[:, k], true)
 
 
-def _share(these: Tensor, of: Tensor) -> float:
-    """How many of some snippets are also these; nan of none."""
-    return float((these & of).sum().double() / of.sum())
+class _Truth:
+    """What is known about one class in one video: flags (5, T) and its S instances (S, T)."""
+
+    def __init__(self, video: Video, label: str):
+        part = parts(video, label)
+        unknown = torch.zeros_like(part["action"])
+        names = ("action", "core", "hard", "context")
+        whole = torch.ones_like(unknown)
+        flags = torch.stack([*(part.get(name, unknown) for name in names), whole])
+        spans = [s[:2] for s in video.segments if s[2] == label]
+        instances = _inside(video, spans)
+        self.flags = flags.float()
+        self.instances = instances[instances.any(1)].float()
+
+
+class _Tally:
+    """Counts behind a `Quality`: positive and all snippets of each part, coverage of instances."""
+
+    def __init__(self):
+        self.positive = self.all = torch.zeros(5, dtype=torch.float64)
+        self.covered = self.instances = 0.0
+
+    def add(self, positive: Tensor, true: _Truth) -> None:
+        """Count the snippets (T,) marked 1 of one class in one video."""
+        self.positive = self.positive + true.flags @ positive
+        self.all = self.all + true.flags.sum(1)
+        self.covered += float((true.instances @ positive / true.instances.sum(1)).sum())
+        self.instances += len(true.instances)
+
+    def quality(self) -> Quality:
+        """The shares."""
+        action, core, hard, context, whole = (self.positive / self.all).tolist()
+        precision = float(self.positive[0] / self.positive[4])
+        complete = self.covered / self.instances if self.instances else float("nan")
+        share = float(self.all[0] / self.all[4])
+        return Quality(precision, action, core, hard, context, complete, share, whole)
 
 
 def loss_curves(history: Iterable[dict], config: Config) -> dict[str, dict[str, Tensor]]:

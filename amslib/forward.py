@@ -1,6 +1,7 @@
 """Both branches on a batch: what the supplementary branch reads, and the CAS of either.
 
-M members (models trained side by side) are the leading axis; B videos, T snippets, C classes.
+M members (models trained side by side) are the leading axis; B videos, T snippets, C classes; N
+snippets of a packed batch.
 """
 
 from __future__ import annotations
@@ -13,36 +14,44 @@ from torch import Tensor
 from .batches import Batch
 from .config import Config
 from .model import Branches, activate, heads
+from .packed import alignment, interpolate
 from .sampler import (
     aggregate,
-    align,
     erase_weights,
     neighbours,
-    one_class,
     sample_positions,
     sampling_weights,
 )
 
 
-def plan_positions(
-    configs: Sequence[Config],
-    cas: Tensor,
-    labels: Tensor,
-    mask: Tensor,
-    generator: torch.Generator,
-) -> Tensor:
-    """Where each member's supplementary branch reads: (M, B, T, C) base CAS to (M, B, T).
+def by_chance(config: Config) -> bool:
+    """Whether the sampler of a config draws anew each time it looks at a video."""
+    return config.sampler == "random" or (
+        config.sampler == "adaptive" and config.aggregation == "random"
+    )
 
-    The draws of "random" weights and classes are made once and shared by all members, and are
-    made whether or not a member needs them: what a member gets does not depend on the others.
+
+def plan_positions(
+    configs: Sequence[Config], cas: Tensor, batch: Batch, noise: Tensor, drawn: Tensor
+) -> Tensor:
+    """Where each member's supplementary branch reads.
+
+    Args:
+        configs: of the M members.
+        cas: CAS of the base branch, packed (M, N, C).
+        batch: its labels are those whose channels steer the sampler.
+        noise: weights of "random", (N,), shared by all members.
+        drawn: the class of each video for "random" aggregation, flags (B, C), shared as well.
+
+    Returns:
+        Positions inside each video, in snippets, packed (M, N).
     """
-    noise = torch.rand(mask.shape, generator=generator, device=generator.device).to(mask.device)
-    drawn = one_class(labels, generator)
+    grid, noise = batch.pad(cas), batch.pad(noise[:, None])[..., 0]
     plans = [
-        _member_positions(config, cas_m, labels, drawn, noise, mask)
-        for config, cas_m in zip(configs, cas, strict=True)
+        _member_positions(config, cas_m, batch.labels, drawn, noise, batch.mask)
+        for config, cas_m in zip(configs, grid, strict=True)
     ]
-    return torch.stack(plans)
+    return batch.pack(torch.stack(plans)[..., None])[..., 0]
 
 
 def _member_positions(
@@ -66,15 +75,18 @@ def _member_positions(
 
 
 def read(features: Tensor, batch: Batch, positions: Tensor | None = None) -> Tensor:
-    """Packed features of a batch: (N, D) as they are, or (M, N, D) at positions (M, B, T).
+    """Packed features of a batch: (N, D) as they are, or (M, N, D) at positions (M, N).
 
     The same interpolation as `sample_features`, straight from the store's rows.
     """
     if positions is None:
-        return features[batch.rows]
-    packed = batch.pack(positions[..., None])[..., 0]  # (M, N)
-    left, right, along = neighbours(packed, batch.lengths)
-    before, after = features[batch.first + left], features[batch.first + right]
+        return features.index_select(0, batch.rows)
+    left, right, along = neighbours(positions, batch.sizes[batch.video])
+    first = batch.first[batch.video]
+    before, after = (
+        features.index_select(0, (first + index).flatten()).unflatten(0, positions.shape)
+        for index in (left, right)
+    )
     return torch.lerp(before, after, along[..., None].to(features.dtype))
 
 
@@ -90,4 +102,4 @@ def supp_cas(
     """Eqs 2, 3 and 7 in evaluation mode: aligned CAS of the supplementary branch, (M, N, C)."""
     _, logits = model(read(features, batch, positions))
     cas = activate(heads(logits, config)[0], config)
-    return batch.pack(align(batch.pad(cas), positions, batch.mask))
+    return interpolate(cas, alignment(positions, batch))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .detections import Detection
-from .losses import topk_mean
+from .losses import location_threshold, topk_mean
 
 
 def fuse(cas: Mapping[str, Mapping[str, Tensor]], beta: float = 0.15) -> Tensor:
@@ -45,6 +45,7 @@ def localize(
     duration: float | None = None,
     class_threshold: float = 0.25,
     threshold_factor: float = 0.7,
+    threshold_scope: str = "class",
     topk: int = 8,
     score: str = "maximum",
 ) -> list[Detection]:
@@ -82,7 +83,7 @@ def localize(
         raise ValueError(f"score={score!r}; expected one of {', '.join(map(repr, SCORES))}")
     video_scores = topk_mean(cas, topk)
     kept = torch.nonzero(at_least_one(video_scores, class_threshold))[:, 0]
-    threshold = threshold_factor * cas.mean(0)
+    threshold = location_threshold(cas, threshold_factor, scope=threshold_scope)
     detections = []
     for k in kept.tolist():
         values = cas[:, k].double().numpy()

@@ -37,18 +37,48 @@ def topk_mean(logits: Tensor, topk: int = 8, mask: Tensor | None = None) -> Tens
     return torch.where(rank < k, top, 0).sum(-2) / k[..., 0]
 
 
+def location_threshold(
+    cas: Tensor, factor: float = 0.7, mask: Tensor | None = None, scope: str = "class"
+) -> Tensor:
+    """alpha of Eq. 8 and theta_loc of Sec. III-E: `factor` x mean of the CAS (Sec. IV-B).
+
+    Args:
+        cas: shape (..., T, C).
+        factor: of the mean.
+        mask: real snippets, shape (..., T).
+        scope: the mean is taken over time per "class", or over the whole "video", all classes.
+
+    Returns:
+        Thresholds, shape (..., C).
+
+    Raises:
+        ValueError: unknown scope.
+    """
+    mean = mean_over_time(cas, full_mask(mask, cas[..., 0]))
+    if scope == "video":
+        mean = mean.mean(-1, keepdim=True).expand(mean.shape)
+    elif scope != "class":
+        raise ValueError(f"scope={scope!r}; expected 'class' or 'video'")
+    return factor * mean
+
+
 def pseudo_labels(
-    cas: Tensor, labels: Tensor, factor: float = 0.7, mask: Tensor | None = None
+    cas: Tensor,
+    labels: Tensor,
+    factor: float = 0.7,
+    mask: Tensor | None = None,
+    scope: str = "class",
 ) -> Tensor:
     """Eq. 8: a snippet is positive for a class of the video where its CAS exceeds alpha.
 
-    alpha is `factor` times the mean over the video's real snippets, per video and class.
+    alpha is that of `location_threshold`, by default per video and class.
 
     Args:
         cas: CAS of the branch that teaches, shape (..., T, C).
         labels: classes of the video in {0, 1}, shape (..., C).
         factor: of the mean, Sec. IV-B.
         mask: real snippets, shape (..., T).
+        scope: "class" or "video".
 
     Returns:
         Labels in {0, 1} of cas's dtype and without gradient, shape (..., T, C); 0 on padding.
@@ -59,7 +89,7 @@ def pseudo_labels(
     """
     cas = cas.detach()
     mask = full_mask(mask, cas[..., 0])
-    alpha = factor * mean_over_time(cas, mask)[..., None, :]  # (..., 1, C)
+    alpha = location_threshold(cas, factor, mask, scope)[..., None, :]  # (..., 1, C)
     return ((cas > alpha) & labels.bool()[..., None, :] & mask[..., None]).to(cas.dtype)
 
 

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from .config import Config
-from .losses import topk_mean
 
 PARAMETERS = ("weight1", "bias1", "weight2", "bias2")
 
@@ -34,10 +33,11 @@ class Branches(nn.Module):
         Returns:
             Hidden features (M, N, H) and logits (M, N, K).
         """
-        hidden = (x @ self.weight1 + self.bias1).relu()
+        x = x.expand(len(self.weight1), *x.shape[-2:])
+        hidden = torch.baddbmm(self.bias1, x, self.weight1).relu_()
         if keep is not None:
             hidden = hidden * keep
-        return hidden, hidden @ self.weight2 + self.bias2
+        return hidden, torch.baddbmm(self.bias2, hidden, self.weight2)
 
     def state(self, member: int | None = None) -> dict[str, Tensor]:
         """A copy of the parameters of all members, or of one, the member axis kept."""
@@ -76,7 +76,6 @@ def activate(logits: Tensor, config: Config) -> Tensor:
     return p[..., :-1] if config.background else p
 
 
-def video_probabilities(logits: Tensor, config: Config, mask: Tensor | None = None) -> Tensor:
-    """y_hat of Eqs 1 and 3: activation of the top-k mean, (..., T, K) -> (..., K)."""
-    scores = topk_mean(logits, config.topk, mask)
+def probabilities(scores: Tensor, config: Config) -> Tensor:
+    """y_hat of Eqs 1 and 3: activation of the top-k means over time, (..., K) -> (..., K)."""
     return scores.sigmoid() if config.activation == "sigmoid" else scores.softmax(-1)

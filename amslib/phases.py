@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .batches import Batch, PairSampler, Store
+from .batches import Batch, PairSampler, Shared, Store
 from .config import Config
-from .forward import base_cas, plan_positions, read, supp_cas
+from .forward import base_cas, by_chance, plan_positions, read, supp_cas
 from .learner import Learner
-from .losses import classification_loss, coactivity_loss, localization_loss, pseudo_labels
-from .model import Branches, activate, heads, initial_parameters, video_probabilities
+from .losses import classification_loss, pseudo_labels
+from .model import Branches, activate, heads, initial_parameters, probabilities
+from .packed import alignment, coactivity_loss, interpolate, localization_loss, topk_mean
 from .randomness import numpy_generator, torch_generator
-from .sampler import align
+from .sampler import neighbours, one_class
 
 TERMS = ("classification", "coactivity", "localization")
 CHUNK = 16  # videos at a time where a whole training set is looked at
@@ -37,7 +39,6 @@ class StreamTrainer:
         self.store, self.stream, self.seed, self.bar = store, stream, seed, bar
         labels = store.labels.cpu().numpy()
         self.sampler = PairSampler(labels, self.common.batch_size, self.common.pairs)
-        self.pairs = self.sampler.pair_rows().to(store.features.device)
 
     def iterations(self) -> Iterator[tuple[list[int], dict[str, Learner], dict[str, Tensor]]]:
         """After each iteration, 0 first: the members still training, the learners of both
@@ -53,12 +54,7 @@ class StreamTrainer:
             going = [i for i, m in enumerate(members) if self.configs[m].iterations >= iteration]
             members = [members[i] for i in going]
             learners = {name: learner.select(going) for name, learner in learners.items()}
-            configs = [self.configs[m] for m in members]
-            losses = {
-                branch: self._mutual_phase(branch, iteration, learners, configs)
-                for branch in ("supp", "base")  # phase one, phase two
-                if branch in learners
-            }
+            losses = self._iteration(iteration, learners, [self.configs[m] for m in members])
             yield members, learners, losses
 
     def _phase_zero(self) -> tuple[dict[str, Learner], dict[str, Tensor]]:
@@ -83,26 +79,50 @@ class StreamTrainer:
         device = self.store.features.device
         return Learner({name: p.to(device) for name, p in parameters.items()}, self.common)
 
-    def _mutual_phase(
-        self, branch: str, iteration: int, learners: dict[str, Learner], configs: list[Config]
-    ) -> Tensor:
-        """Phase one (`branch` "supp") or two ("base"): the other branch is frozen, so its CAS on
-        the whole videos, and the pseudo-labels from it, are computed once.
+    def _iteration(
+        self, iteration: int, learners: dict[str, Learner], configs: Sequence[Config]
+    ) -> dict[str, Tensor]:
+        """Phase one (the supplementary branch trains), then phase two (the base branch).
+
+        The base branch stands still until phase two has begun: its CAS on the whole videos, and
+        where the sampler reads them, are computed once.
         """
-        cas = {"base": self._whole_base_cas(learners["base"].model)}
+        base = self._whole_base_cas(learners["base"].model)
+        positions = None
+        if "supp" in learners:
+            positions = self._whole_positions(base, configs, iteration)
+        losses = {}
+        for branch in ("supp", "base"):
+            if branch not in learners:
+                continue
+            labels = self._labels(branch, base, positions, learners, configs)
+            adapt = branch == "supp" and any(c.sampler != "none" for c in configs)
+            reading = (base, positions) if adapt else None
+            losses[branch] = self._phase(
+                branch, iteration, learners[branch], configs, labels, reading
+            )
+        return losses
+
+    def _labels(
+        self,
+        branch: str,
+        base: Tensor,
+        positions: Tensor | None,
+        learners: dict[str, Learner],
+        configs: Sequence[Config],
+    ) -> Tensor | None:
+        """Pseudo-labels (M, rows, C) that teach a branch; None if no member has any."""
         teachers = [self._teacher(branch, c.supervision) for c in configs]
+        cas = {"base": base}
         if "supp" in teachers:
-            supp = learners["supp"].model
-            cas["supp"] = self._whole_supp_cas(supp, cas["base"], configs, iteration)
-        labels = None
-        if any(teachers):
-            labels = torch.zeros_like(cas["base"])
-            for i, (teacher, c) in enumerate(zip(teachers, configs, strict=True)):
-                if teacher:
-                    labels[i] = self._whole_labels(cas[teacher][i], c.threshold_factor)
-        sampled = branch == "supp" and any(c.sampler != "none" for c in configs)
-        steering = cas["base"] if sampled else None
-        return self._phase(branch, iteration, learners[branch], configs, labels, steering)
+            cas["supp"] = self._whole_supp_cas(learners["supp"].model, positions)
+        if not any(teachers):
+            return None
+        labels = torch.zeros_like(base)
+        for i, (teacher, c) in enumerate(zip(teachers, configs, strict=True)):
+            if teacher:
+                labels[i] = self._whole_labels(cas[teacher][i], c)
+        return labels
 
     @staticmethod
     def _teacher(branch: str, supervision: str) -> str | None:
@@ -117,14 +137,14 @@ class StreamTrainer:
         learner: Learner,
         configs: Sequence[Config],
         labels: Tensor | None = None,
-        steering: Tensor | None = None,
+        reading: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """Train one branch; the other is present through `labels` and `steering` only.
+        """Train one branch; the other is present through `labels` and `reading` only.
 
         Args:
             labels: pseudo-labels (M, rows, C), or None without location supervision.
-            steering: base CAS (M, rows, C) that drives the sampler, or None to read the
-                original features.
+            reading: base CAS (M, rows, C) that drives the sampler and the positions (M, rows) it
+                leads to in whole videos, or None to read the original features.
 
         Returns:
             Mean losses of each epoch, (M, epochs, 3).
@@ -141,12 +161,19 @@ class StreamTrainer:
             for _ in range(self.common.steps_per_epoch):
                 videos = self.sampler.draw(draw)
                 batch = self.store.batch(videos, self.common.max_snippets, draw)
-                positions = None
-                if steering is not None:
-                    cas = batch.pad(steering[:, batch.rows])
-                    positions = plan_positions(configs, cas, batch.labels, batch.mask, chance)
-                taught = None if labels is None else batch.pad(labels[:, batch.rows])
-                terms = self._terms(learner.model, batch, positions, taught, dropout)
+                shared = self.sampler.shared(videos)
+                positions = taught = plan = None
+                if labels is not None:
+                    taught = labels.index_select(1, batch.rows)
+                if reading is not None:
+                    positions = self._positions(batch, *reading, configs, chance)
+                    plan = alignment(positions, batch)
+                    for i in (i for i, c in enumerate(configs) if c.location_axis == "sampled"):
+                        rows = _gathered(plan, positions, batch, i)
+                        if taught is not None:
+                            taught[i] = labels[i].index_select(0, rows)
+                hidden, logits = self._forward(learner.model, batch, positions, dropout)
+                terms = self._terms(hidden, logits, batch, shared, plan, taught)
                 # Eq. 11, summed: no member's loss depends on another's parameters
                 learner.step((weights * terms).sum())
                 means[:, epoch] += terms.detach() / self.common.steps_per_epoch
@@ -154,48 +181,79 @@ class StreamTrainer:
             self._check_finite(means[:, epoch], branch, iteration, epoch)
         return means.cpu()
 
-    def _terms(
+    def _positions(
         self,
-        model: Branches,
         batch: Batch,
-        positions: Tensor | None,
-        taught: Tensor | None,
-        dropout: torch.Generator,
+        cas: Tensor,
+        whole: Tensor,
+        configs: Sequence[Config],
+        chance: torch.Generator,
     ) -> Tensor:
-        """The losses of every member on one batch, (M, 3) in the order of `TERMS`."""
-        c, classes = self.common, batch.labels.shape[-1]
+        """Where the members read a batch, (M, N): as in the `whole` videos, but anew for crops
+        and for members whose sampler draws.
+        """
+        noise, drawn = _chances(batch, chance)
+        positions = whole.index_select(1, batch.rows)
+        for i in (i for i, c in enumerate(configs) if by_chance(c)):
+            seen = cas[i : i + 1].index_select(1, batch.rows)
+            positions[i] = plan_positions([configs[i]], seen, batch, noise, drawn)[0]
+        for place in batch.cropped:
+            crop, here = batch.only(place), batch.video == place
+            seen = cas.index_select(1, crop.rows)
+            positions[:, here] = plan_positions(
+                configs, seen, crop, noise[here], drawn[place : place + 1]
+            )
+        return positions
+
+    def _forward(
+        self, model: Branches, batch: Batch, positions: Tensor | None, dropout: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Hidden features (M, N, H) and logits (M, N, K); all members share one dropout mask."""
+        rate = self.common.dropout
         shape = len(batch.rows), model.weight1.shape[-1]
         keep = torch.rand(shape, generator=dropout, device=dropout.device)
-        keep = (keep >= c.dropout) / (1 - c.dropout)
-        hidden, logits = model(read(self.store.features, batch, positions), keep)
-        cas_logits, video_logits = heads(batch.pad(logits), c)
+        keep = (keep >= rate).to(keep.dtype).mul_(1 / (1 - rate))
+        return model(read(self.store.features, batch, positions), keep)
 
+    def _terms(
+        self,
+        hidden: Tensor,
+        logits: Tensor,
+        batch: Batch,
+        shared: Shared,
+        plan: tuple[Tensor, Tensor, Tensor] | None,
+        taught: Tensor | None,
+    ) -> Tensor:
+        """The losses of every member on one batch, (M, 3) in the order of `TERMS`.
+
+        Args:
+            hidden, logits: from `_forward`.
+            shared: what the pairs of the batch have in common.
+            plan: how the CAS is aligned, see `alignment`; None: it need not be.
+            taught: pseudo-labels (M, N, C), or None.
+        """
+        c, classes = self.common, batch.labels.shape[-1]
+        cas_logits, video_logits = heads(logits, c)
         classification = self._classification(video_logits, batch)
         if c.heads == "parallel":  # a CAS head that Eq. 10 does not reach would not learn classes
             classification = (classification + self._classification(cas_logits, batch)) / 2
-        paired = 2 * len(self.pairs)
-        coactivity = localization = torch.zeros_like(classification)
-        if paired:
-            coactivity = coactivity_loss(
-                batch.pad(hidden, paired),
-                cas_logits[:, :paired, :, :classes],
-                batch.labels[:paired],
-                self.pairs,
-                batch.mask[:paired],
-            )
+        coactivity = coactivity_loss(hidden, cas_logits[..., :classes], batch, shared)
+        localization = torch.zeros_like(classification)
         if taught is not None:
             cas = activate(cas_logits, c)
-            if positions is not None:
-                cas = align(cas, positions, batch.mask)
-            localization = localization_loss(cas, taught, batch.mask)
+            if plan is not None:
+                cas = interpolate(cas, plan)
+            localization = localization_loss(cas, taught, batch)
         return torch.stack([classification, coactivity, localization], -1)
 
     def _classification(self, logits: Tensor, batch: Batch) -> Tensor:
         labels = batch.labels
         if self.common.background:  # every video has some
             labels = torch.cat([labels, torch.ones_like(labels[:, :1])], -1)
-        probabilities = video_probabilities(logits, self.common, batch.mask)
-        return classification_loss(probabilities, labels, self.common.class_loss)
+        scores = topk_mean(logits, batch, self.common.topk)
+        return classification_loss(
+            probabilities(scores, self.common), labels, self.common.class_loss
+        )
 
     def _check_finite(self, means: Tensor, branch: str, iteration: int, epoch: int) -> None:
         if not means.isfinite().all():
@@ -206,36 +264,80 @@ class StreamTrainer:
             )
 
     def _chunks(self) -> Iterator[Batch]:
-        """All videos, whole and in the store's order."""
-        for chunk in torch.arange(len(self.store.lengths)).split(CHUNK):
-            yield self.store.batch(chunk.numpy(), None, None)
+        """All videos, whole, those of like length together."""
+        order = np.argsort(self.store.lengths, kind="stable")
+        for start in range(0, len(order), CHUNK):
+            yield self.store.batch(order[start : start + CHUNK], None, None)
+
+    def _whole(self, members: int, *shape: int) -> Tensor:
+        """An empty table with a row for each snippet of the store."""
+        features = self.store.features
+        return torch.empty(members, len(features), *shape, device=features.device)
 
     @torch.no_grad()
     def _whole_base_cas(self, model: Branches) -> Tensor:
         """(M, rows, C)."""
-        parts = [base_cas(model, self.store.features, b, self.common) for b in self._chunks()]
-        return torch.cat(parts, -2)
+        cas = self._whole(len(model.weight1), self.store.labels.shape[1])
+        for batch in self._chunks():
+            cas[:, batch.rows] = base_cas(model, self.store.features, batch, self.common)
+        return cas
 
     @torch.no_grad()
-    def _whole_supp_cas(
-        self, model: Branches, steering: Tensor, configs: Sequence[Config], iteration: int
-    ) -> Tensor:
-        """(M, rows, C), aligned; sampled with the base CAS of the start of the phase."""
+    def _whole_positions(self, cas: Tensor, configs: Sequence[Config], iteration: int) -> Tensor:
+        """Where the sampler reads the whole videos by the CAS of the base branch, (M, rows)."""
         chance = torch_generator(self.seed, "sampler", self.stream, iteration, "teacher")
-        parts = []
+        positions = self._whole(len(configs))
         for batch in self._chunks():
-            cas = batch.pad(steering[:, batch.rows])
-            positions = plan_positions(configs, cas, batch.labels, batch.mask, chance)
-            parts.append(supp_cas(model, self.store.features, batch, positions, self.common))
-        return torch.cat(parts, -2)
+            seen = cas.index_select(1, batch.rows)
+            noise, drawn = _chances(batch, chance)
+            positions[:, batch.rows] = plan_positions(configs, seen, batch, noise, drawn)
+        return positions
 
-    def _whole_labels(self, cas: Tensor, factor: float) -> Tensor:
-        """Eq. 8 over whole videos, (rows, C) to (rows, C)."""
-        parts = []
+    @torch.no_grad()
+    def _whole_supp_cas(self, model: Branches, positions: Tensor) -> Tensor:
+        """(M, rows, C), aligned."""
+        cas = self._whole(len(model.weight1), self.store.labels.shape[1])
         for batch in self._chunks():
-            grid = pseudo_labels(batch.pad(cas[batch.rows]), batch.labels, factor, batch.mask)
-            parts.append(batch.pack(grid))
-        return torch.cat(parts, -2)
+            where = positions.index_select(1, batch.rows)
+            cas[:, batch.rows] = supp_cas(model, self.store.features, batch, where, self.common)
+        return cas
+
+    def _whole_labels(self, cas: Tensor, config: Config) -> Tensor:
+        """Eq. 8 over whole videos, (rows, C) to (rows, C)."""
+        labels = torch.empty_like(cas)
+        for batch in self._chunks():
+            grid = pseudo_labels(
+                batch.pad(cas[batch.rows]),
+                batch.labels,
+                config.threshold_factor,
+                batch.mask,
+                config.threshold_scope,
+            )
+            labels[batch.rows] = batch.pack(grid)
+        return labels
+
+
+def _chances(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Random weights (N,) and one random class of each video (B, C).
+
+    Drawn once for all members, whether or not one needs them: what a member gets does not depend
+    on the others.
+    """
+    noise = torch.rand(len(batch.rows), generator=generator, device=generator.device)
+    return noise.to(batch.rows.device), one_class(batch.labels, generator)
+
+
+def _gathered(
+    plan: tuple[Tensor, Tensor, Tensor], positions: Tensor, batch: Batch, member: int
+) -> Tensor:
+    """Let a member compare on the sampled axis: its CAS stays there, and the labels come from the
+    store's rows (N,) nearest to where it reads.
+    """
+    left, right, along = plan
+    left[member] = right[member] = torch.arange(len(batch.rows), device=left.device)
+    along[member] = 0
+    before, after, share = neighbours(positions[member], batch.sizes[batch.video])
+    return torch.where(share < 0.5, before, after) + batch.first[batch.video]
 
 
 def _weights(c: Config) -> tuple[float, float, float]:

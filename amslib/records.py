@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -25,9 +26,10 @@ import torch
 from .config import Config
 from .data.video import Dataset, fingerprint
 from .device import pick_device
-from .evaluation import Evaluation, evaluate
+from .diagnostics import Quality, detection_quality, pseudo_label_quality
+from .evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU, Evaluation, evaluate
 from .run import Run
-from .train import train
+from .train import groups_of, train
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -37,8 +39,11 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # The code that a number depends on; how it is shown or stored is not part of the method.
 METHOD = (
     *("batches", "config", "evaluation", "forward", "inference", "learner", "losses", "masks"),
-    *("matching", "model", "phases", "randomness", "run", "sampler", "train"),
+    *("matching", "model", "packed", "phases", "randomness", "run", "sampler", "train"),
 )
+
+
+LEVELS = {"thumos14": THUMOS14_TIOU, "activitynet12": ACTIVITYNET_TIOU}
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ class Record:
         config: what was trained.
         seed: of the run.
         dataset: name and fingerprint of the data.
-        iterations: one entry an iteration, 0 first: ``Evaluation.to_dict()`` on the test videos.
-        history: losses, as `Run.history`.
+        iterations: one entry an iteration, 0 first: at each of `LEVELS` of IoU the
+            ``Evaluation.to_dict()`` on the test videos, and the "quality" of what is marked.
         made: versions, device, commit and seconds; what may explain a difference.
         folder: where the record lies; a trained run may lie beside it.
     """
@@ -61,29 +66,42 @@ class Record:
     seed: int
     dataset: dict
     iterations: list[dict]
-    history: list[dict]
     made: dict
     folder: Path
 
     def map(self, iteration: int = -1) -> np.ndarray:
-        """mAP at each IoU threshold, a fraction, shape (n,)."""
+        """mAP at each IoU threshold of THUMOS14, a fraction, shape (7,)."""
         return self.evaluation(iteration).map
 
-    def evaluation(self, iteration: int = -1) -> Evaluation:
-        """The whole score on the test videos."""
-        about = self.iterations[iteration]
+    def evaluation(self, iteration: int = -1, levels: str = "thumos14") -> Evaluation:
+        """The whole score on the test videos, at one of the `LEVELS` of IoU."""
+        about = self.iterations[iteration][levels]
         per_class = {name: np.array(ap) for name, ap in about["per_class"].items()}
-        return Evaluation(
-            about["protocol"], tuple(about["tiou"]), np.array(about["mAP"]), per_class
-        )
+        return Evaluation(about["protocol"], LEVELS[levels], np.array(about["mAP"]), per_class)
+
+    def quality(self, iteration: int = -1) -> dict | None:
+        """What the branches mark as action, against the segments; None without any in training.
+
+        Returns:
+            ``{"train": {stream: {branch: Quality}}, "test": {"fused": Quality}}``, see
+            `diagnostics.pseudo_label_quality` and `diagnostics.detection_quality`.
+        """
+        about = self.iterations[iteration]["quality"]
+        return None if about is None else _qualities(about)
 
     def run(self) -> Run:
         """The trained run behind the record.
 
         Raises:
-            FileNotFoundError: it was not kept.
+            FileNotFoundError: it was not kept; `run_grid` with ``runs=True`` trains it again.
         """
         return Run.load(self.folder / self.key)
+
+
+def _qualities(about: dict | list) -> dict | Quality:
+    if isinstance(about, dict):
+        return {name: _qualities(entry) for name, entry in about.items()}
+    return Quality(*(float("nan") if share is None else share for share in about))
 
 
 def method_fingerprint() -> str:
@@ -125,6 +143,7 @@ def run_grid(
     out: str | Path = COMPUTED,
     device: str = "auto",
     progress: bool = False,
+    runs: bool = False,
 ) -> list[Record]:
     """Records of every config and seed: read where they exist, computed where they do not.
 
@@ -134,34 +153,38 @@ def run_grid(
         configs: what to run.
         seeds: of the runs.
         dataset: what to run on.
-        executor: any `concurrent.futures.Executor`; a unit of work is a seed. None: this process.
+        executor: any `concurrent.futures.Executor`; a unit of work is a
+            seed and the configs that train as one model. None: this process.
         out: folder for new records and their trained runs; the committed ones are looked at first.
         device: see `train`.
         progress: show progress bars on standard error.
+        runs: the trained run behind each record is needed, too.
 
     Returns:
         One record for each seed and config, seeds outermost, both in the order given.
     """
-    seeds, missing = list(seeds), {}
-    for seed in seeds:
-        absent = [c for c in dict.fromkeys(configs) if _find(c, seed, dataset, out) is None]
-        if absent:
-            missing[seed] = (absent, seed, dataset, Path(out), device, progress)
-    jobs = list(missing.values())
+    seeds, jobs = list(seeds), []
+    for seed in dict.fromkeys(seeds):
+        absent = [c for c in dict.fromkeys(configs) if _find(c, seed, dataset, out, runs) is None]
+        for group in groups_of(absent):
+            members = [absent[i] for i in group]
+            jobs.append((members, seed, dataset, Path(out), device, progress))
     if executor is None:
         for job in jobs:
             _compute(*job)
     else:
         for future in [executor.submit(_compute, *job) for job in jobs]:
             future.result()
-    return [_find(config, seed, dataset, out) for seed in seeds for config in configs]
+    return [_find(config, seed, dataset, out, runs) for seed in seeds for config in configs]
 
 
-def _find(config: Config, seed: int, dataset: Dataset, out: str | Path) -> Record | None:
+def _find(
+    config: Config, seed: int, dataset: Dataset, out: str | Path, runs: bool
+) -> Record | None:
     key = record_key(config, seed, dataset)
     for folder in (COMMITTED, Path(out)):
         path = folder / f"{key}.json"
-        if path.is_file():
+        if path.is_file() and (not runs or (folder / key / "run.json").is_file()):
             about = json.loads(path.read_text())
             about["config"] = Config(**about["config"])
             return Record(**about, folder=folder)
@@ -171,26 +194,57 @@ def _find(config: Config, seed: int, dataset: Dataset, out: str | Path) -> Recor
 def _compute(configs, seed, dataset, out, device, progress) -> None:
     start = time.perf_counter()
     runs = train(dataset, configs, seed, device, progress)
+    shared = (time.perf_counter() - start) / len(runs)
+    done = []
     for config, run in zip(configs, runs, strict=True):
-        key = record_key(config, seed, dataset)
-        scores = [
-            evaluate(run.predict(dataset.test, iteration, device), dataset.test).to_dict()
-            for iteration in range(len(run.states))
-        ]
-        run.save(out / key)
+        start = time.perf_counter()
         about = {
-            "key": key,
+            "key": record_key(config, seed, dataset),
             "config": asdict(config),
             "seed": seed,
             "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
-            "iterations": scores,
-            "history": run.history,
-            "made": _made(device) | {"seconds": round(time.perf_counter() - start, 1)},
+            "iterations": [_scores(run, dataset, i, device) for i in range(len(run.states))],
         }
+        seconds = round(shared + time.perf_counter() - start, 1)
+        done.append((run, about | {"made": _made(device) | {"seconds": seconds}}))
+    # only now, so that a call that is interrupted leaves all records of a seed or none
+    for run, about in done:
+        run.save(out / about["key"])
+    for _, about in done:
         # whole or not at all: the final name appears only when the content is complete
-        scratch = out / f".{key}.{os.getpid()}"
-        scratch.write_text(json.dumps(about, indent=1) + "\n")
-        scratch.replace(out / f"{key}.json")
+        scratch = out / f".{about['key']}.{os.getpid()}"
+        scratch.write_text(json.dumps(about) + "\n")
+        scratch.replace(out / f"{about['key']}.json")
+
+
+def _scores(run: Run, dataset: Dataset, iteration: int, device: str) -> dict:
+    """An entry of `Record.iterations`."""
+    found = run.predict(dataset.test, iteration, device)
+    scores = {
+        name: _rounded(evaluate(found, dataset.test, tiou).to_dict())
+        for name, tiou in LEVELS.items()
+    }
+    known = [video for video in dataset.train if video.segments]
+    quality = None
+    if known:
+        quality = _rounded(
+            {
+                "train": pseudo_label_quality(run, known, iteration, device),
+                "test": {"fused": detection_quality(run, dataset.test, iteration, device)},
+            }
+        )
+    return scores | {"quality": quality}
+
+
+def _rounded(entry):
+    """Numbers to six decimals, far below what a run can repeat elsewhere; nan as None."""
+    if isinstance(entry, dict):
+        return {name: _rounded(value) for name, value in entry.items()}
+    if isinstance(entry, (list, tuple)):
+        return [_rounded(value) for value in entry]
+    if isinstance(entry, float):
+        return None if math.isnan(entry) else round(entry, 6)
+    return entry
 
 
 def _made(device: str) -> dict:

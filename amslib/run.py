@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,13 @@ from .config import Config
 from .data.video import Video
 from .detections import Detection
 from .device import pick_device
-from .forward import base_cas, plan_positions, supp_cas
+from .forward import base_cas, plan_positions, read, supp_cas
 from .inference import at_least_one, fuse, localize
-from .model import Branches, heads, video_probabilities
-from .phases import TERMS
+from .model import Branches, heads, probabilities
+from .packed import topk_mean
+from .phases import CHUNK, TERMS
 from .randomness import torch_generator
+from .sampler import one_class
 
 FORMAT = 1  # of the saved files
 
@@ -79,7 +81,7 @@ class Run:
         Raises:
             ValueError: the video lacks a stream or has another feature width.
         """
-        return self._look(video, iteration, classes, device)[0]
+        return self._look([video], iteration, classes, device)[0][0]
 
     def positions(
         self,
@@ -92,7 +94,7 @@ class Run:
 
         Arguments and errors are those of `cas`; empty with one branch.
         """
-        return self._look(video, iteration, classes, device)[1]
+        return self._look([video], iteration, classes, device)[1][0]
 
     def predict(
         self,
@@ -103,41 +105,90 @@ class Run:
     ) -> list[Detection]:
         """Detections of all videos, at full length (Sec. III-E)."""
         c, detections = self.config, []
-        for video in tqdm(list(videos), disable=not progress, unit="video"):
+        for video, cas in self.all_cas(videos, iteration, device=device, progress=progress):
             detections += localize(
-                fuse(self.cas(video, iteration, device=device), c.beta),
+                fuse(cas, c.beta),
                 video.snippet_seconds,
                 video=video.id,
                 classes=self.classes,
                 duration=video.duration,
                 class_threshold=c.class_threshold,
                 threshold_factor=c.threshold_factor,
+                threshold_scope=c.threshold_scope,
                 topk=c.topk,
                 score=c.score,
             )
         return detections
 
+    def all_cas(
+        self,
+        videos: Iterable[Video],
+        iteration: int = -1,
+        known: bool = False,
+        device: str = "auto",
+        progress: bool = False,
+    ) -> Iterator[tuple[Video, dict[str, dict[str, Tensor]]]]:
+        """Every video with its `cas`, many at a time.
+
+        Args:
+            videos: with every stream the run was trained on.
+            iteration: 0 is phase zero, -1 the last.
+            known: the true labels steer the sampler, as in training.
+            device: "auto" or a torch device.
+            progress: show a progress bar on standard error.
+        """
+        videos = list(videos)
+        with tqdm(total=len(videos), disable=not progress, unit="video") as bar:
+            for start in range(0, len(videos), CHUNK):
+                chunk = videos[start : start + CHUNK]
+                classes = self._labels(chunk) if known else None
+                yield from zip(chunk, self._look(chunk, iteration, classes, device)[0], strict=True)
+                bar.update(len(chunk))
+
+    def _labels(self, videos: Sequence[Video]) -> Tensor:
+        """True labels, (B, C)."""
+        return torch.tensor([[float(c in v.labels) for c in self.classes] for v in videos])
+
     @torch.no_grad()
-    def _look(self, video, iteration, classes, device) -> tuple[dict, dict]:
-        cas, positions = {}, {}
-        labels = np.array([[name in video.labels for name in self.classes]], np.float32)
+    def _look(
+        self, videos: Sequence[Video], iteration: int, classes: Tensor | None, device: str
+    ) -> tuple[list[dict], list[dict]]:
+        """CAS and positions of each video; `classes` (C,) or (B, C) steer the sampler."""
+        cas, positions = [{} for _ in videos], [{} for _ in videos]
+        labels = self._labels(videos).numpy()
         for stream, branches in self.states[iteration].items():
             models = {
                 name: Branches(state).to(pick_device(device)) for name, state in branches.items()
             }
-            self._check(video, stream, models["base"].weight1.shape[1])
-            store = Store([video], stream, labels, pick_device(device))
-            batch = store.batch(np.zeros(1, np.int64), None, None)
+            for video in videos:
+                self._check(video, stream, models["base"].weight1.shape[1])
+            store = Store(list(videos), stream, labels, pick_device(device))
+            batch = store.batch(np.arange(len(videos)), None, None)
+            sizes = batch.sizes.tolist()
             base = base_cas(models["base"], store.features, batch, self.config)
-            cas[stream] = {"base": base[0].cpu()}
-            if "supp" in models:
-                steering = self._steering_classes(models["base"], store, batch, classes)
-                chance = torch_generator(self.seed, "sampler", stream, video.id)
-                where = plan_positions([self.config], batch.pad(base), steering, batch.mask, chance)
-                supp = supp_cas(models["supp"], store.features, batch, where, self.config)
-                cas[stream]["supp"] = supp[0].cpu()
-                positions[stream] = where[0, 0].cpu()
+            for place, values in enumerate(base[0].cpu().split(sizes)):
+                cas[place][stream] = {"base": values}
+            if "supp" not in models:
+                continue
+            steering = self._steering_classes(models["base"], store, batch, classes)
+            batch = replace(batch, labels=steering)
+            where = self._positions(base, batch, stream, videos)
+            supp = supp_cas(models["supp"], store.features, batch, where, self.config)
+            for place, values in enumerate(supp[0].cpu().split(sizes)):
+                cas[place][stream]["supp"] = values
+            for place, values in enumerate(where[0].cpu().split(sizes)):
+                positions[place][stream] = values
         return cas, positions
+
+    def _positions(self, cas: Tensor, batch: Batch, stream: str, videos: Sequence[Video]) -> Tensor:
+        """Where the supplementary branch reads, packed (1, N). Each video has its own chances."""
+        noise, drawn = [], []
+        for video, size, labels in zip(videos, batch.sizes.tolist(), batch.labels, strict=True):
+            chance = torch_generator(self.seed, "sampler", stream, video.id)
+            noise.append(torch.rand(size, generator=chance))
+            drawn.append(one_class(labels, chance))
+        noise = torch.cat(noise).to(cas.device)
+        return plan_positions([self.config], cas, batch, noise, torch.stack(drawn))
 
     def _check(self, video: Video, stream: str, width: int) -> None:
         if stream not in video.features:
@@ -154,19 +205,20 @@ class Run:
     def _steering_classes(
         self, base: Branches, store: Store, batch: Batch, classes: Tensor | None
     ) -> Tensor:
-        """Flags (1, C) of the classes whose CAS steers the sampler; there are no labels at test."""
+        """Flags (B, C) of the classes whose CAS steers the sampler; no labels at test time."""
         how = self.config.test_classes
         if classes is not None:
-            return torch.as_tensor(classes, device=store.labels.device)[None]
+            flags = torch.as_tensor(classes, device=store.labels.device, dtype=store.labels.dtype)
+            return flags.expand_as(store.labels)
         if how == "oracle":
             return store.labels
         if how == "all":
             return torch.ones_like(store.labels)
-        _, logits = base(store.features[batch.rows])
-        logits = heads(batch.pad(logits), self.config)[1]
-        scores = video_probabilities(logits, self.config, batch.mask)[0, :, : len(self.classes)]
+        logits = heads(base(read(store.features, batch))[1], self.config)[1]
+        scores = probabilities(topk_mean(logits, batch, self.config.topk), self.config)
         threshold = torch.inf if how == "argmax" else self.config.class_threshold
-        return at_least_one(scores, threshold).to(store.labels.dtype)
+        kept = at_least_one(scores[0, :, : len(self.classes)], threshold)
+        return kept.to(store.labels.dtype)
 
     def save(self, folder: str | Path) -> None:
         """Write ``run.json`` and ``run.safetensors`` into a folder, made if missing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from tqdm import tqdm
 
@@ -17,9 +17,11 @@ from .run import Run
 # What members of one batched model may differ in: fields that phase zero does not use.
 FREE = {
     *("branches", "sampler", "aggregation", "eta", "factor", "positions", "supervision"),
-    *("threshold_factor", "localization_weight", "iterations"),
+    *("threshold_factor", "threshold_scope", "location_axis", "localization_weight", "iterations"),
     *("test_classes", "beta", "class_threshold", "score"),
 }
+# What plays no part in training at all: configs that differ in these only are trained once.
+AFTERWARDS = ("test_classes", "beta", "class_threshold", "score")
 
 
 def train(
@@ -57,22 +59,37 @@ def train(
         )
     labels = dataset.labels(dataset.train)
     runs = [Run(c, dataset.classes, seed) for c in configs]
-    groups = _groups(configs)
-    steps = sum(_steps([configs[i] for i in group]) for group in groups) * len(dataset.streams)
+    twins = _twins(configs)
+    trained = list(twins)
+    groups = groups_of(trained)
+    steps = sum(_steps([trained[i] for i in group]) for group in groups) * len(dataset.streams)
     with tqdm(total=steps, disable=not progress, unit="step") as bar:
         for stream in dataset.streams:
             store = Store(dataset.train, stream, labels, pick_device(device))
             for group in groups:
-                trainer = StreamTrainer([configs[i] for i in group], store, stream, seed, bar)
+                trainer = StreamTrainer([trained[i] for i in group], store, stream, seed, bar)
                 for iteration, (members, learners, losses) in enumerate(trainer.iterations()):
                     for row, member in enumerate(members):
                         states = {b: learners[b].model.state(row) for b in learners}
                         curves = {b: curve[row] for b, curve in losses.items()}
-                        runs[group[member]].add(iteration, stream, states, curves)
+                        for i in twins[trained[group[member]]]:
+                            if iteration <= configs[i].iterations:
+                                runs[i].add(iteration, stream, states, curves)
     return runs[0] if isinstance(config, Config) else runs
 
 
-def _groups(configs: Sequence[Config]) -> list[list[int]]:
+def _twins(configs: Sequence[Config]) -> dict[Config, list[int]]:
+    """Indices of configs that train alike, by the one that trains longest."""
+    alike: dict[Config, list[int]] = {}
+    for i, config in enumerate(configs):
+        training = {name: getattr(Config(), name) for name in AFTERWARDS}
+        alike.setdefault(replace(config, iterations=0, **training), []).append(i)
+    return {
+        configs[max(same, key=lambda i: configs[i].iterations)]: same for same in alike.values()
+    }
+
+
+def groups_of(configs: Sequence[Config]) -> list[list[int]]:
     """Indices of configs that can be members of one batched model."""
     bound = [f.name for f in fields(Config) if f.name not in FREE]
     groups: dict[tuple, list[int]] = {}

@@ -12,7 +12,7 @@ from amslib import Config, Run, Video, load, train
 from amslib.batches import PairSampler, Store
 from amslib.config import CHOICES
 from amslib.data.video import Dataset
-from amslib.train import FREE, _groups
+from amslib.train import FREE, groups_of
 
 TINY = load("synthetic-tiny", width=16)
 QUICK = Config(steps_per_epoch=5, epochs_zero=2, epochs=1, iterations=2)
@@ -103,7 +103,7 @@ def test_only_fields_without_part_in_phase_zero_may_differ_within_a_group(f):
         other = next(v for v in CHOICES[f.name] if v != given)
     else:
         other = {bool: True, int: 1 + (given or 0), float: 0.123}.get(type(given), 7)
-    assert len(_groups([base, replace(base, **{f.name: other})])) == (1 if f.name in FREE else 2)
+    assert len(groups_of([base, replace(base, **{f.name: other})])) == (1 if f.name in FREE else 2)
 
 
 @pytest.mark.parametrize(

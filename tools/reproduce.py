@@ -1,6 +1,6 @@
-"""Compute every record that the book reads, and say by how much the numbers have changed.
+"""Compute the records that the book reads, and say by how much the numbers have changed.
 
-Usage: python tools/reproduce.py [--anew]    (a few minutes on a CPU)
+Usage: python tools/reproduce.py [--anew] [GRID ...]    (default: all of GRIDS)
 
 What `results/` lacks is computed, what the book does not read is deleted from it; without --anew,
 a call that was interrupted goes on where it stopped. `make notebooks` then updates the chapters.
@@ -9,53 +9,116 @@ a call that was interrupted goes on where it stopped. `make notebooks` then upda
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from tqdm import tqdm
 
-from amslib import Config, load, records, run_grid
+from amslib import Config, Dataset, experiments, load, records, run_grid
 
 
 class Grid(NamedTuple):
-    """Every config with every seed on one data set."""
+    """Every config with every seed on one data set.
+
+    Args:
+        dataset: what `load` takes.
+        configs: what to run.
+        seeds: of the runs.
+        options: of `load`.
+        kept: (config, seed) whose trained run a chapter reads, beside the record.
+    """
 
     dataset: str
     configs: tuple[Config, ...]
     seeds: tuple[int, ...]
+    options: dict = {}
+    kept: tuple[tuple[Config, int], ...] = ()
+
+    def load(self) -> Dataset:
+        """The data set."""
+        return load(self.dataset, **self.options)
+
+    def keys(self, of: Iterable[tuple[Config, int]] | None = None) -> list[str]:
+        """Of all records, or of some (config, seed)."""
+        data = self.load()
+        of = itertools.product(self.configs, self.seeds) if of is None else of
+        return [records.record_key(config, seed, data) for config, seed in of]
+
+    def run(self, executor: Executor, folder: Path) -> None:
+        """Compute what is missing."""
+        run_grid(self.configs, self.seeds, self.load(), executor, folder)
+        for config, seed in self.kept:
+            run_grid([config], [seed], self.load(), executor, folder, runs=True)
 
 
-# Config and seed are what the parameters cells of the chapters say.
-GRIDS = (
-    Grid("synthetic-tiny", (Config(steps_per_epoch=20),), (0,)),  # 03_mutual_supervision
-    Grid("synthetic", (Config(),), (0,)),  # 04_end_to_end
-)
+AMS, TINY = Config(), Config(steps_per_epoch=20)
+ALTERNATIVES = [c for others in experiments.ledger(AMS).values() for c in others.values()]
+GRIDS = {
+    # chapter 3
+    "tiny": [Grid("synthetic-tiny", (TINY,), (0,), kept=((TINY, 0),))],
+    # chapters 4 to 12 and 14
+    "paper": [
+        Grid(
+            "synthetic",
+            tuple(experiments.paper_grid(AMS)),
+            tuple(range(experiments.SEEDS)),
+            kept=((AMS, 0),),
+        )
+    ],
+    # the ledger
+    "ledger": [Grid("synthetic", tuple(ALTERNATIVES), tuple(range(experiments.LEDGER_SEEDS)))],
+    # chapter 13
+    "doses": [
+        Grid(
+            "synthetic",
+            tuple(experiments.table_3(AMS)[row] for row in "BEF"),
+            tuple(range(experiments.SEEDS)),
+            {"incompleteness": dose},
+        )
+        for dose in experiments.DOSES
+        if dose != 0.6  # the default data, whose records "paper" holds
+    ],
+}
 
 
-def reproduce(grids: Iterable[Grid], anew: bool = False) -> list[str]:
-    """Make `results/` hold the records of some grids and nothing else.
+def reproduce(grids: Sequence[Grid], anew: bool = False, others: bool = False) -> list[str]:
+    """Make `results/` hold the records of some grids.
 
     Args:
-        grids: what to compute.
+        grids: what to compute, on as many processes of one thread as there are cores.
         anew: also compute what is there already.
+        others: leave the records of other grids; else they are deleted.
 
     Returns:
         One line a record: mean mAP, and how far it is from that of the record it replaces.
     """
-    folder, keys = records.COMMITTED, set()
+    folder = records.COMMITTED
     before = _scores(folder)
-    if anew:
-        _keep(folder, keys)
-    for grid in grids:
-        dataset, progress = load(grid.dataset), sys.stderr.isatty()
-        found = run_grid(grid.configs, grid.seeds, dataset, out=folder, progress=progress)
-        keys |= {record.key for record in found}
-    _keep(folder, keys)
-    return [_line(now, before.get(name)) for name, now in _scores(folder).items()]
+    wanted = {key for grid in grids for key in grid.keys()}
+    stale = wanted if anew else set()
+    _delete(folder, lambda key: key in stale or not (others or key in wanted))
+    # one thread each: sums in the same order on every machine, and no waiting for each other
+    processes = ProcessPoolExecutor(
+        mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    )
+    with processes, ThreadPoolExecutor(len(grids)) as threads:
+        jobs = [threads.submit(grid.run, processes, folder) for grid in grids]
+        for job in tqdm(as_completed(jobs), total=len(jobs), unit="grid", disable=None):
+            job.result()
+    kept = {key for grid in grids for key in grid.keys(grid.kept)}
+    for path in folder.glob("*/"):
+        if path.name in wanted - kept:
+            shutil.rmtree(path)
+    now = {what: entry for what, entry in _scores(folder).items() if entry[0][:16] in wanted}
+    return [_line(entry, before.get(what)) for what, entry in now.items()]
 
 
 def _scores(folder: Path) -> dict[str, tuple[str, np.ndarray]]:
@@ -63,9 +126,9 @@ def _scores(folder: Path) -> dict[str, tuple[str, np.ndarray]]:
     scores = {}
     for path in sorted(folder.glob("*.json")):
         about = json.loads(path.read_text())
-        what = [about["config"], about["seed"], about["dataset"]["name"]]
+        what = [about["config"], about["seed"], about["dataset"]]
         label = f"{path.stem}  {about['dataset']['name']}, seed {about['seed']}"
-        maps = np.array([scored["mAP"] for scored in about["iterations"]])
+        maps = np.array([scored["thumos14"]["mAP"] for scored in about["iterations"]])
         scores[json.dumps(what, sort_keys=True)] = (label, maps)
     return scores
 
@@ -79,14 +142,17 @@ def _line(now: tuple[str, np.ndarray], was: tuple[str, np.ndarray] | None) -> st
     return f"{line}, before {mean:.2f}; no mAP has moved more than {moved:.2g}"
 
 
-def _keep(folder: Path, keys: set[str]) -> None:
-    """Delete the records, and the runs beside them, whose key is not among these."""
+def _delete(folder: Path, unwanted: Callable[[str], bool]) -> None:
+    """Delete records, and the runs beside them, by their keys."""
     for path in folder.glob("[0-9a-f]" * 16 + "*"):
-        if path.stem not in keys:
+        if unwanted(path.stem):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("grids", nargs="*", default=list(GRIDS), choices=GRIDS, metavar="GRID")
     parser.add_argument("--anew", action="store_true", help="compute what is there already, too")
-    print("\n".join(reproduce(GRIDS, parser.parse_args().anew)))
+    given = parser.parse_args()
+    chosen = [grid for name in given.grids for grid in GRIDS[name]]
+    print("\n".join(reproduce(chosen, given.anew, others=set(given.grids) != set(GRIDS))))

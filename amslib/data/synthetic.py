@@ -80,7 +80,9 @@ def load_synthetic(
             durations, segments and classes are used instead of made-up ones.
 
     Returns:
-        The data set; `Video.metadata["core"]` holds the (start_s, end_s) of the cores.
+        The data set; `Video.metadata["core"]` holds the (start_s, end_s) of the cores in the order
+        of the segments, `Video.metadata["context"]` the (start_s, end_s, label) of the stretches
+        that show the habitual context of a class.
 
     Raises:
         ValueError: unknown source, or an option out of range.
@@ -149,30 +151,33 @@ def _film(video: Video, classes: tuple[str, ...], tables: dict, hard: float, see
     """The video with features in every stream."""
     rng = np.random.default_rng(seed)
     snippets = max(1, int(video.duration / SNIPPET_SECONDS))
-    occupancy, cores = _occupancy(video, classes, snippets, hard, rng)
+    occupancy, about = _occupancy(video, classes, snippets, hard, rng)
     features = {name: _render(occupancy, world, rng) for name, world in tables.items()}
     return replace(
         video,
         features=features,
         snippet_seconds=SNIPPET_SECONDS,
-        metadata={**video.metadata, "core": cores},
+        metadata={**video.metadata, **about},
     )
 
 
 def _occupancy(
     video: Video, classes: tuple[str, ...], snippets: int, hard: float, rng: np.random.Generator
-) -> tuple[np.ndarray, tuple]:
-    """Share of each content in each snippet, (T, rows), and the cores' (start_s, end_s)."""
+) -> tuple[np.ndarray, dict]:
+    """Share of each content in each snippet, (T, rows), the cores' (start_s, end_s) and the
+    contexts' (start_s, end_s, label).
+    """
     count = len(classes)
     time = (np.arange(snippets * INSTANTS) + 0.5) * SNIPPET_SECONDS / INSTANTS
     background = _scenes(time, rng)
     action = np.zeros((len(time), 2 * count), bool)  # hard phases, cores
-    cores = []
+    cores, contexts = [], []
     for start, end, label in video.segments:
         k = classes.index(label)
         for low, high in ((start - CONTEXT_SECONDS, start), (end, end + CONTEXT_SECONDS)):
             if rng.random() < CONTEXT_CHANCE:
                 background[(time >= low) & (time < high)] = SCENES + k
+                contexts.append((low, high, label))
         core_start = start + rng.random() * hard * (end - start)
         core_end = core_start + (1 - hard) * (end - start)
         core = (time >= core_start) & (time < core_end)
@@ -183,7 +188,8 @@ def _occupancy(
     shown[np.arange(len(time)), background] = ~action.any(1)
     shown = np.concatenate([shown, action], 1)
     shown /= shown.sum(1, keepdims=True)  # of simultaneous actions, an equal share each
-    return shown.reshape(snippets, INSTANTS, -1).mean(1), tuple(cores)
+    about = {"core": tuple(cores), "context": tuple(contexts)}
+    return shown.reshape(snippets, INSTANTS, -1).mean(1), about
 
 
 def _scenes(time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
