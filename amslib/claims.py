@@ -58,6 +58,10 @@ class Claim(NamedTuple):
     comparisons: dict[str, tuple[Score, Score]]
     needs: str = ""
 
+    def favour(self, difference: float) -> float:
+        """How clearly a difference speaks for the claim, to compare it with others."""
+        return -abs(difference) if self.kind == COMPARABLE else difference
+
 
 class Judgement(NamedTuple):
     """What records say about a claim.
@@ -129,8 +133,7 @@ def _judge(claim: Claim, results: Results, margin: float) -> Judgement:
 
     def strength(name: str) -> tuple[int, float]:
         rank = (NOT_SUPPORTED, INCONCLUSIVE, SUPPORTED).index(verdicts[name])
-        size = effects[name].mean
-        return rank, size if bound is None else -abs(size)
+        return rank, claim.favour(effects[name].mean)
 
     deciding = min(effects, key=strength)
     p = max(p_value(effect, bound) for effect in effects.values())

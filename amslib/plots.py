@@ -2,8 +2,8 @@
 
 `figure` starts a figure and every other function draws what it is given on an Axes; none of them
 computes a result, but for the intervals of `trend`. The horizontal axis is time in snippets,
-snippet t centred at t, except in `trend`, `effects` and `schedule`. Only this module imports
-matplotlib and seaborn.
+snippet t centred at t, except in `trend`, `effects`, `verdicts` and `schedule`. Only this module
+imports matplotlib and seaborn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from torch import Tensor
 
-from .statistics import Estimate, estimate
+from .statistics import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Estimate, estimate
 
 # Okabe and Ito's colours, told apart by every kind of colour vision, darkest contrast first
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"
@@ -255,6 +255,49 @@ def effects(ax: Axes, rows: Mapping[str, Estimate], scale: float = 100) -> None:
         ax.plot(scale * e.mean, y, "o", color=BLUE, markerfacecolor=filled, markersize=7)
     ax.set_ylim(0.5 - len(rows), 0.5)
     ax.set_yticks(at, list(rows))
+
+
+def verdicts(
+    ax: Axes,
+    rows: Mapping[str, tuple[Estimate, str]],
+    margins: Mapping[str, float],
+    scale: float = 100,
+) -> None:
+    """As `effects`, with colour and mark by verdict, and effects of all sizes on one axis.
+
+    The axis is linear from -1 to 1 and logarithmic beyond. 0.3 inches a row and 0.9 for the axis
+    and the legend read well.
+
+    Args:
+        ax: where to draw.
+        rows: name, estimate and verdict of each.
+        margins: of those rows that should lie within one, shaded.
+        scale: multiplies effects and margins, by default fractions to points.
+    """
+    looks = {
+        SUPPORTED: dict(marker="o", color=BLUE, markerfacecolor=BLUE),
+        NOT_SUPPORTED: dict(marker="X", color=VERMILLION, markerfacecolor=VERMILLION),
+        INCONCLUSIVE: dict(marker="D", color=INK, markerfacecolor="white"),
+    }
+    ax.axvline(0, color=GREY, linewidth=1.2, zorder=0)
+    for i, (name, (e, verdict)) in enumerate(rows.items()):
+        if name in margins:
+            half = scale * margins[name]
+            ax.broken_barh([(-half, 2 * half)], (-i - 0.5, 1), facecolor=CORE, zorder=0)
+        color = looks[verdict]["color"]
+        ax.plot([scale * e.low, scale * e.high], [-i, -i], color=color, linewidth=1.8)
+        ax.plot(scale * e.mean, -i, markersize=7, **looks[verdict])
+    ax.set_xscale("symlog", linthresh=1)
+    left, right = ax.get_xlim()
+    ticks = [t for t in (-100, -10, -3, -1, 0, 1, 3, 10, 100) if left <= t <= right]
+    ax.set_xticks(ticks, [f"{t}" for t in ticks])
+    ax.set_xticks([], minor=True)
+    ax.set_ylim(0.5 - len(rows), 0.5)
+    ax.set_yticks([-i for i in range(len(rows))], list(rows))
+    keys = [
+        ax.plot([], [], linestyle="", label=verdict, **look)[0] for verdict, look in looks.items()
+    ]
+    ax.legend(handles=keys, loc="lower center", bbox_to_anchor=(0.3, 1), ncols=3, columnspacing=1)
 
 
 def schedule(ax: Axes, zero: int, each: int, iterations: int) -> None:

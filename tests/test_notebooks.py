@@ -36,6 +36,7 @@ CHANGED = {
     "11_fig_5_eta": {"etas": [0.25, 0.75], "seeds": 2},
     "12_fig_6_qualitative": {"iteration": 0},
     "13_when_does_it_help": {"doses": [0.0, 0.6], "seeds": 2},
+    "14_claims": {"seeds": 2},
     "differences": {"decisions": ["score"], "dataset": "synthetic-tiny", "steps_per_epoch": 2},
     "demo": {"eta": 0.5},
 }
