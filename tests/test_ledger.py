@@ -92,9 +92,9 @@ def test_the_page_prints_the_paired_differences_of_the_records(tmp_path):
         for low, high in ((0.1, 0.7), (0.5, 0.5)):
             values = [r.evaluation().average(low, high) for r in found]
             told.append(tables.interval(paired(values[i::size], values[::size])))
-        cells = f"score](gap-score): {name} | {told[0]} | {told[1]} |"
-        assert cells in text_of(table.outputs[0])
-        assert f": {name}: AVG(0.1–0.7) {told[0]}, mAP@0.5 {told[1]}" in text_of(line.outputs[0])
+        assert f"[score](gap-score): {name} | {told[0]} |" in text_of(table.outputs[0])
+        effect = f": **{name}:** AVG(0.1–0.7) {told[0]}; mAP@0.5 {told[1]}"
+        assert effect in text_of(line.outputs[0])
     (other,) = (c for c in code_cells(nb) if c.source == 'measured("top-k")')
     assert "Not part of this run" in text_of(other.outputs[0])
 

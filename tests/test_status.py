@@ -46,9 +46,9 @@ def test_the_page_is_up_to_date():
 
 def test_it_counts_records_configs_and_time(root):
     page = write_status.render(root)
-    assert "3 records, 2 min of computing. All are of the method's code" in page
-    assert "| made-up `fedcba98` | 2 | 3 | 2 min |" in page
-    assert "| [](../one.ipynb) | 2 | 90 s |" in page and "prose" not in page
+    assert "3 records, 2\N{NO-BREAK SPACE}min of computing. All are of the method's code" in page
+    assert "| made-up `fedcba98` | 2 | 3 | 2\N{NO-BREAK SPACE}min |" in page
+    assert "| [](../one.ipynb) | 2 | 90\N{NO-BREAK SPACE}s |" in page and "prose" not in page
     assert "| torch | 1.2 |" in page and "| commit | abc1234 |" in page
 
 

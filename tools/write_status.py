@@ -113,7 +113,8 @@ def _each(known: dict[str, dict], what: str) -> list[str]:
 
 def _duration(group: Iterable[dict]) -> str:
     seconds = sum(about["made"]["seconds"] for about in group)
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    number, unit = (seconds, "s") if seconds < 100 else (seconds / 60, "min")
+    return f"{number:.0f}\N{NO-BREAK SPACE}{unit}"
 
 
 if __name__ == "__main__":
