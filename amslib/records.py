@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -106,10 +107,12 @@ def _qualities(about: dict | list) -> dict | Quality:
 
 def method_fingerprint() -> str:
     """16 hex digits over the method's code; comments, docstrings and layout do not count."""
-    return fingerprint(*(_code(HERE / f"{name}.py") for name in METHOD))
+    paths = [HERE / f"{name}.py" for name in METHOD]
+    return fingerprint(*(_code(path, path.stat().st_mtime_ns) for path in paths))
 
 
-def _code(path: Path) -> str:
+@cache
+def _code(path: Path, changed: int) -> str:
     return repr(_plain(ast.parse(path.read_text())))
 
 
