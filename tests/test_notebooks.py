@@ -29,6 +29,8 @@ CHANGED = {
     "02_alignment": {"eta": 0.25},
     "03_mutual_supervision": {"steps_per_epoch": 2},
     "04_end_to_end": {"dataset": "synthetic-tiny", "steps_per_epoch": 2},
+    "05_table_1_thumos14": {"seeds": 2},
+    "06_table_2_activitynet12": {"seeds": 2},
     "07_table_3_components": {"seeds": 2},
     "08_table_4_sampling_weights": {"seeds": 2},
     "09_table_5_aggregation": {"seeds": 2},
