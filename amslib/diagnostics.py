@@ -64,11 +64,12 @@ def parts(video: Video, label: str) -> dict[str, Tensor]:
     if "core" not in video.metadata:
         return {"action": action}
     core = action & _inside(video, [video.metadata["core"][i] for i in mine]).any(0)
-    context = [span[:2] for span in video.metadata.get("context", ()) if span[2] == label]
-    context = _inside(video, context).any(0) & ~_inside(video, [s[:2] for s in video.segments]).any(
-        0
-    )
-    return {"action": action, "core": core, "hard": action & ~core, "context": context}
+    found = {"action": action, "core": core, "hard": action & ~core}
+    if "context" in video.metadata:
+        spans = [span[:2] for span in video.metadata["context"] if span[2] == label]
+        any_action = _inside(video, [span[:2] for span in video.segments]).any(0)
+        found["context"] = _inside(video, spans).any(0) & ~any_action
+    return found
 
 
 def _inside(video: Video, spans: Sequence[tuple[float, float]]) -> Tensor:

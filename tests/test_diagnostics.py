@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 
 from amslib import Config, Video, load, pseudo_labels, train
-from amslib.diagnostics import loss_curves, parts, pseudo_label_quality
+from amslib.diagnostics import detection_quality, loss_curves, parts, pseudo_label_quality
 
 # snippets of 1 s: A is 1, 2, 3 (core 2) and 6; B is 3, 4
 VIDEO = Video(
@@ -61,11 +63,12 @@ def run_that_answers(**cas):
     """Stands in for a `Run`: the same CAS whatever the video, and the arguments it was asked."""
     asked = []
 
-    def answer(video, iteration, classes):
-        asked.append((video.id, iteration, classes.tolist()))
-        return {"rgb": cas}
+    def answer(videos, iteration, known=False, device="auto"):
+        for video in videos:
+            asked.append((video.id, iteration, known))
+            yield video, {"rgb": cas}
 
-    run = SimpleNamespace(cas=answer, classes=("A", "B", "C"), config=Config())
+    run = SimpleNamespace(all_cas=answer, classes=("A", "B", "C"), config=Config())
     return run, asked
 
 
@@ -76,12 +79,37 @@ def test_quality_counted_by_hand():
     cas[:, 2] = torch.rand(8, generator=torch.Generator().manual_seed(0))  # C is not in the video
     run, asked = run_that_answers(base=cas, supp=1 - cas)
     quality = pseudo_label_quality(run, [VIDEO], 2)["rgb"]
-    assert asked == [("v", 2, [1.0, 1.0, 0.0])]
+    assert asked == [("v", 2, True)]
     base = quality["base"]
+    # of A's first instance one of three snippets is missed, the second is, B's is covered by half
+    assert base.complete == pytest.approx((2 / 3 + 0 + 1 / 2) / 3)
+    assert math.isnan(base.context)
     assert base.precision == 3 / 4 and base.recall == 3 / 6
     assert base.core == 2 / 3 and base.hard == 1 / 3
     assert base.action == 6 / 16 and base.positive == 4 / 16
     assert quality["supp"].recall == 3 / 6 and quality["supp"].positive == 12 / 16
+
+
+def test_fused_quality_counted_by_hand():
+    cas = torch.full((8, 3), 0.01)
+    cas[[0, 1, 3], 0] = 0.9
+    scene = replace(
+        VIDEO, metadata=VIDEO.metadata | {"context": ((0.0, 2.0, "A"), (7.0, 8.0, "A"))}
+    )
+    only = replace(scene, labels=("A",))
+    run, asked = run_that_answers(base=cas, supp=cas / 2)
+    quality = detection_quality(run, [only], 1)
+    assert asked == [("v", 1, False)]
+    assert quality.precision == pytest.approx(2 / 3) and quality.recall == 2 / 4
+    # snippet 1 is an action, so of the context only snippets 0 and 7 are left
+    assert quality.context == 1 / 2
+    same(
+        parts(scene, "A"),
+        action=flags(1, 2, 3, 6),
+        core=flags(2),
+        hard=flags(1, 3, 6),
+        context=flags(0, 7),
+    )
 
 
 def test_the_threshold_is_the_configs():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from amslib import Config, Run, Video, load, train
 from amslib.batches import PairSampler, Store
 from amslib.config import CHOICES
 from amslib.data.video import Dataset
+from amslib.phases import StreamTrainer
 from amslib.train import FREE, groups_of
 
 TINY = load("synthetic-tiny", width=16)
@@ -177,20 +179,21 @@ def test_padding_never_changes_a_result():
     labels = TINY.labels(TINY.train)
     store = Store(TINY.train, "rgb", labels, torch.device("cpu"))
     together = store.batch(np.arange(8), None, None)
-    cas = torch.rand(1, *together.mask.shape, 4, generator=torch.Generator().manual_seed(0))
-    chance = torch.Generator()
-    where = plan_positions([QUICK], cas, together.labels, together.mask, chance)
+    shape = 1, len(together.rows), 4
+    cas = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    noise, drawn = torch.rand(shape[1]), together.labels
+    where = plan_positions([QUICK], cas, together, noise, drawn)
     packed = read(store.features, together, where)
-    start = 0
     for i in range(8):
-        alone = store.batch(np.array([i]), None, None)
-        n = len(alone.rows)
-        own = plan_positions([QUICK], cas[:, i : i + 1, :n], alone.labels, alone.mask, chance)
-        torch.testing.assert_close(where[:, i, :n], own[:, 0], atol=1e-6, rtol=0)
+        alone, here = store.batch(np.array([i]), None, None), together.video == i
+        own = plan_positions([QUICK], cas[:, here], alone, noise[here], drawn[i : i + 1])
+        torch.testing.assert_close(where[:, here], own, atol=1e-6, rtol=0)
         torch.testing.assert_close(
-            packed[:, start : start + n], read(store.features, alone, own), atol=1e-6, rtol=0
+            packed[:, here], read(store.features, alone, own), atol=1e-6, rtol=0
         )
-        start += n
+        one = together.only(i)
+        assert torch.equal(one.rows, alone.rows) and torch.equal(one.first, alone.first)
+        assert one.ends == alone.ends and torch.equal(one.labels, alone.labels)
 
 
 def test_packing_and_padding_are_inverse():
@@ -200,7 +203,7 @@ def test_packing_and_padding_are_inverse():
     grid = batch.pad(x)
     assert grid.shape == (3, 20, 16) and torch.equal(batch.pack(grid), x)
     assert (grid[~batch.mask] == 0).all()
-    assert torch.equal(batch.pad(x, 2), grid[:2])
+    assert batch.cropped == tuple(i for i, v in enumerate((3, 0, 5)) if store.lengths[v] > 20)
 
 
 def test_crops_are_consecutive_and_reach_both_ends():
@@ -226,9 +229,33 @@ def test_batches_begin_with_pairs_that_share_a_class():
     assert seen == set(range(len(labels)))
 
 
+def test_pairs_share_every_class_they_have_in_common():
+    labels = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1], [0, 0, 1]], np.float32)
+    shared = PairSampler(labels, 4, 2).shared(np.array([0, 1, 2, 3]))
+    assert shared.videos.tolist() == [0, 0, 2, 1, 1, 3]
+    assert shared.classes.tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def test_what_plays_a_part_after_training_only_is_trained_once(monkeypatch):
+    asked = []
+
+    class Noted(StreamTrainer):
+        def __init__(self, configs, *rest):
+            asked.append(list(configs))
+            super().__init__(configs, *rest)
+
+    monkeypatch.setattr(sys.modules["amslib.train"], "StreamTrainer", Noted)
+    more = replace(QUICK, iterations=3)
+    runs = train(TINY, [QUICK, more, replace(QUICK, beta=0.5, score="oic", iterations=1)])
+    assert asked == [[more], [more]]
+    assert [len(run.states) for run in runs] == [3, 4, 2]
+    assert furthest(runs[0], train(TINY, QUICK)) == 0
+    assert [run.config.beta for run in runs] == [0.15, 0.15, 0.5]
+
+
 def test_no_class_with_two_videos_means_no_pairs():
     sampler = PairSampler(np.eye(3, dtype=np.float32), 10, 3)
-    assert len(sampler.pair_rows()) == 0
+    assert sampler.pairs == 0 and len(sampler.shared(np.arange(3)).videos) == 0
     assert sorted(sampler.draw(np.random.default_rng(0))) == [0, 1, 2]
     lonely = replace(TINY, train=TINY.train[:1])
     run = train(lonely, QUICK)

@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from amslib import Config, Dataset, Run, load, train
 from amslib.batches import Store
-from amslib.model import Branches, video_probabilities
+from amslib.model import Branches
+from amslib.packed import topk_mean
 
 STATIC = Path(__file__).parents[1] / "book" / "_static"
 STEPS = (20, 50, 100, 200)
@@ -57,9 +59,9 @@ def classified(run: Run, dataset: Dataset) -> dict[str, float]:
         store = Store(dataset.train, stream, labels, torch.device("cpu"))
         model, hits = Branches(run.states[0][stream]["base"]), 0.0
         for i in range(len(labels)):
-            batch = store.batch(torch.tensor([i]).numpy(), None, None)
-            logits = batch.pad(model(store.features[batch.rows])[1])[0]
-            best = video_probabilities(logits, run.config, batch.mask).argmax(-1)
+            batch = store.batch(np.array([i]), None, None)
+            _, logits = model(store.features[batch.rows])
+            best = topk_mean(logits, batch, run.config.topk).argmax()
             hits += batch.labels[0, best].item()
         shares[stream] = hits / len(labels)
     return shares

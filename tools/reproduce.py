@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -52,7 +53,7 @@ class Grid(NamedTuple):
         of = itertools.product(self.configs, self.seeds) if of is None else of
         return [records.record_key(config, seed, data) for config, seed in of]
 
-    def run(self, executor: Executor, folder: Path) -> None:
+    def run(self, executor: Executor | None, folder: Path) -> None:
         """Compute what is missing."""
         run_grid(self.configs, self.seeds, self.load(), executor, folder)
         for config, seed in self.kept:
@@ -89,13 +90,19 @@ GRIDS = {
 }
 
 
-def reproduce(grids: Sequence[Grid], anew: bool = False, others: bool = False) -> list[str]:
+def reproduce(
+    grids: Sequence[Grid],
+    anew: bool = False,
+    others: bool = False,
+    executor: Executor | None = None,
+) -> list[str]:
     """Make `results/` hold the records of some grids.
 
     Args:
-        grids: what to compute, on as many processes of one thread as there are cores.
+        grids: what to compute.
         anew: also compute what is there already.
         others: leave the records of other grids; else they are deleted.
+        executor: of `run_grid`; all grids share it. None: this process.
 
     Returns:
         One line a record: mean mAP, and how far it is from that of the record it replaces.
@@ -103,20 +110,20 @@ def reproduce(grids: Sequence[Grid], anew: bool = False, others: bool = False) -
     folder = records.COMMITTED
     before = _scores(folder)
     wanted = {key for grid in grids for key in grid.keys()}
-    stale = wanted if anew else set()
-    _delete(folder, lambda key: key in stale or not (others or key in wanted))
-    # one thread each: sums in the same order on every machine, and no waiting for each other
-    processes = ProcessPoolExecutor(
-        mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
-    with processes, ThreadPoolExecutor(len(grids)) as threads:
-        jobs = [threads.submit(grid.run, processes, folder) for grid in grids]
-        for job in tqdm(as_completed(jobs), total=len(jobs), unit="grid", disable=None):
-            job.result()
+    if anew:
+        _delete(folder, lambda key: key in wanted)
+    if not others:
+        _delete(folder, lambda key: key not in wanted)
+    if executor is None:
+        for grid in grids:
+            grid.run(None, folder)
+    else:
+        with ThreadPoolExecutor(len(grids)) as threads:
+            jobs = [threads.submit(grid.run, executor, folder) for grid in grids]
+            for job in tqdm(as_completed(jobs), total=len(jobs), unit="grid", disable=None):
+                job.result()
     kept = {key for grid in grids for key in grid.keys(grid.kept)}
-    for path in folder.glob("*/"):
-        if path.name in wanted - kept:
-            shutil.rmtree(path)
+    _delete(folder, lambda key: key in wanted - kept, "*/")
     now = {what: entry for what, entry in _scores(folder).items() if entry[0][:16] in wanted}
     return [_line(entry, before.get(what)) for what, entry in now.items()]
 
@@ -142,11 +149,20 @@ def _line(now: tuple[str, np.ndarray], was: tuple[str, np.ndarray] | None) -> st
     return f"{line}, before {mean:.2f}; no mAP has moved more than {moved:.2g}"
 
 
-def _delete(folder: Path, unwanted: Callable[[str], bool]) -> None:
+def _delete(folder: Path, unwanted: Callable[[str], bool], pattern: str = "*") -> None:
     """Delete records, and the runs beside them, by their keys."""
-    for path in folder.glob("[0-9a-f]" * 16 + "*"):
-        if unwanted(path.stem):
+    for path in folder.glob(pattern):
+        if re.fullmatch("[0-9a-f]{16}", path.stem) and unwanted(path.stem):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def processes() -> ProcessPoolExecutor:
+    """As many as there are cores, of one thread each: none waits for another, and sums are taken
+    in the same order on every machine.
+    """
+    return ProcessPoolExecutor(
+        mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    )
 
 
 if __name__ == "__main__":
@@ -155,4 +171,6 @@ if __name__ == "__main__":
     parser.add_argument("--anew", action="store_true", help="compute what is there already, too")
     given = parser.parse_args()
     chosen = [grid for name in given.grids for grid in GRIDS[name]]
-    print("\n".join(reproduce(chosen, given.anew, others=set(given.grids) != set(GRIDS))))
+    with processes() as executor:
+        lines = reproduce(chosen, given.anew, set(given.grids) != set(GRIDS), executor)
+    print("\n".join(lines))
