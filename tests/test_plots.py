@@ -193,6 +193,26 @@ def test_effects_are_rows_with_intervals(ax):
     ax.figure.canvas.draw()
 
 
+def test_verdicts_have_a_colour_and_a_mark_each(ax):
+    rows = {
+        "yes": (Estimate(0.05, 0.01, 0.04, 0.06, 5), "supported"),
+        "no": (Estimate(-0.2, 0.01, -0.3, -0.1, 5), "not supported"),
+        "one seed": (estimate([0.004]), "inconclusive"),
+    }
+    plots.verdicts(ax, rows, {"one seed": 0.01})
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(rows)
+    marks = ax.lines[2:7:2]  # after zero, a span and a mark a row
+    close([mark.get_xydata()[0] for mark in marks], [[5, 0], [-20, -1], [0.4, -2]])
+    close([span.get_xdata() for span in ax.lines[1:5:2]], [[4, 6], [-30, -10]])
+    assert len({mark.get_marker() for mark in marks}) == len({m.get_color() for m in marks}) == 3
+    (band,) = ax.collections
+    close(band.get_paths()[0].get_extents().bounds, [-1, -2.5, 2, 1])
+    keys = ax.get_legend().legend_handles
+    for mark, key, (_, verdict) in zip(marks, keys, rows.values(), strict=True):
+        assert (mark.get_marker(), verdict) == (key.get_marker(), key.get_label())
+    ax.figure.canvas.draw()
+
+
 def test_schedule_alternates(ax):
     plots.schedule(ax, zero=20, each=5, iterations=2)
     blocks = [path.get_extents().bounds for c in ax.collections[:6] for path in c.get_paths()]
