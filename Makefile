@@ -25,6 +25,7 @@ notebooks: $(READY)
 	$(BIN)/python -c "import matplotlib.pyplot"
 	$(BIN)/python tools/execute_notebooks.py
 	$(BIN)/python tools/write_status.py
+	$(BIN)/python tools/write_results.py
 
 # every record of results/ from scratch, minutes on a CPU; then `make notebooks`
 reproduce: $(READY)

@@ -1,0 +1,80 @@
+"""The README's results: scores with the command of each row, and which claims hold.
+
+Usage: python tools/write_results.py    (seconds; after `make reproduce`; `make notebooks` calls it)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from amslib import Config, claims, experiments, load, run_grid
+from amslib.statistics import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, estimate, paired
+from amslib.tables import interval, spread
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- results: written by tools/write_results.py -->\n", "<!-- end of results -->\n"
+ROWS = {
+    "(A) one branch, as W-TALC": experiments.table_3()["A"],
+    "(B) two branches": experiments.table_3()["B"],
+    "(C) and the adaptive sampler": experiments.table_3()["C"],
+    "(D) and self-training": experiments.table_3()["D"],
+    "(E) and mutual supervision": experiments.table_3()["E"],
+    "(F) AMS: sampler and mutual supervision": experiments.table_3()["F"],
+    "AMS, random sampling": experiments.table_4()["random"],
+    "AMS, erasing": experiments.table_4()["erase"],
+}
+
+
+def options(config: Config) -> str:
+    """What `amslib train` must be told to train a config."""
+    changed = [f.name for f in fields(config) if getattr(config, f.name) != f.default]
+    return " ".join(f"--set {name}={getattr(config, name)}" for name in changed)
+
+
+def render() -> str:
+    """The section between the markers."""
+    data, seeds = load("synthetic"), range(experiments.SEEDS)
+    named = claims.configs()
+    configs = list(dict.fromkeys([*ROWS.values(), *named.values()]))
+    found = run_grid(configs, seeds, data)
+    of = {c: [r for r in found if r.config == c] for c in configs}
+    judged = claims.judge(claims.CLAIMS, {name: of[config] for name, config in named.items()})
+    return "\n".join([*_table(of), "", *_verdicts(judged)]) + "\n"
+
+
+def _table(of: dict) -> list[str]:
+    def scores(config, low, high):
+        return [r.evaluation().average(low, high) for r in of[config]]
+
+    baseline = ROWS["(B) two branches"]
+    lines = ["| row | mAP@0.5 | AVG(0.1-0.7) | against (B) | options |", "|:--|--:|--:|--:|:--|"]
+    for name, config in ROWS.items():
+        average = scores(config, 0.1, 0.7)
+        against = interval(paired(average, scores(baseline, 0.1, 0.7)))
+        cells = [spread(estimate(scores(config, 0.5, 0.5))), spread(estimate(average))]
+        cells += ["" if config == baseline else against]
+        cells += [f"`{options(config)}`" if options(config) else "none"]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _verdicts(judged: Sequence[claims.Judgement]) -> list[str]:
+    lines = [f"Of {len(judged)} claims of the paper's Section IV, judged on this data:", ""]
+    for verdict in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, claims.UNMEASURABLE):
+        numbers = [str(i) for i, j in enumerate(judged, 1) if j.verdict == verdict]
+        if numbers:
+            told = f"{'claim' if len(numbers) == 1 else 'claims'} {', '.join(numbers)}"
+            lines.append(f"- {verdict}: {len(numbers)} ({told})")
+    return lines
+
+
+def written(readme: str) -> str:
+    """A README with the section in place of the old one."""
+    head, rest = readme.split(BEGIN)
+    return head + BEGIN + "\n" + render() + "\n" + END + rest.split(END)[1]
+
+
+if __name__ == "__main__":
+    README.write_text(written(README.read_text()))
