@@ -6,6 +6,9 @@ import ast
 import json
 import re
 import shutil
+import subprocess
+import sys
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -21,6 +24,7 @@ from helpers import close
 from amslib import Config, evaluate, load, records, run_grid
 from amslib.diagnostics import detection_quality, pseudo_label_quality
 from amslib.evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU
+from amslib.experiments import table_3
 from amslib.records import METHOD, method_fingerprint, record_key
 
 ROOT = Path(__file__).parents[1]
@@ -158,6 +162,31 @@ def test_an_error_in_an_executor_is_not_lost(committed, tmp_path):
     assert not list(tmp_path.glob("*.json"))
 
 
+KILLED = """
+import sys
+from amslib import Config, load, run_grid
+config = Config(steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
+run_grid([config], range(50), load("synthetic-tiny", width=8), out=sys.argv[1])
+"""
+
+
+def test_a_killed_grid_goes_on_where_it_stopped(committed, trained, tmp_path):
+    out = tmp_path / "out"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(out)])
+    try:
+        while not list(out.glob("*.json")):
+            assert process.poll() is None, "it ended before its first record"
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    there = len(list(out.glob("*.json")))
+    assert 0 < there < 50
+    found = run_grid([QUICK], range(there + 1), TINY, out=out)
+    assert [seed for _, seed in trained] == [there]
+    assert scores(found) == scores(run_grid([QUICK], range(there + 1), TINY, out=tmp_path / "new"))
+
+
 # The fingerprint of the method's code
 
 
@@ -283,6 +312,16 @@ def test_the_committed_record_is_what_training_gives(tiny, committed, tmp_path):
     was, now = (np.array([r.map(i) for i in range(4)]) for r in (record, again))
     np.testing.assert_allclose(now, was, atol=0.15)
     np.testing.assert_allclose(now.mean(1), was.mean(1), atol=0.05)
+
+
+def test_a_record_of_the_default_data_is_what_training_gives(committed, tmp_path):
+    """From scratch, the cheapest of the paper's rows: (A), phase zero of one branch."""
+    dataset, config = load("synthetic"), table_3()["A"]
+    path = ROOT / "results" / f"{record_key(config, 0, dataset)}.json"
+    was = np.array(json.loads(path.read_text())["iterations"][0]["thumos14"]["mAP"])
+    (again,) = run_grid([config], [0], dataset, out=tmp_path)
+    np.testing.assert_allclose(again.map(), was, atol=0.03)
+    np.testing.assert_allclose(again.map().mean(), was.mean(), atol=0.01)
 
 
 # tools/reproduce.py
