@@ -10,11 +10,12 @@ from dataclasses import fields
 from pathlib import Path
 
 from amslib import Config, claims, experiments, load, run_grid
-from amslib.statistics import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, estimate, paired
+from amslib.statistics import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, estimate, holm, paired
 from amslib.tables import interval, spread
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- results: written by tools/write_results.py -->\n", "<!-- end of results -->\n"
+VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, claims.UNMEASURABLE)
 ROWS = {
     "(A) one branch, as W-TALC": experiments.table_3()["A"],
     "(B) two branches": experiments.table_3()["B"],
@@ -61,13 +62,24 @@ def _table(of: dict) -> list[str]:
 
 
 def _verdicts(judged: Sequence[claims.Judgement]) -> list[str]:
-    lines = [f"Of {len(judged)} claims of the paper's Section IV, judged on this data:", ""]
-    for verdict in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, claims.UNMEASURABLE):
-        numbers = [str(i) for i, j in enumerate(judged, 1) if j.verdict == verdict]
-        if numbers:
-            told = f"{'claim' if len(numbers) == 1 else 'claims'} {', '.join(numbers)}"
-            lines.append(f"- {verdict}: {len(numbers)} ({told})")
-    return lines
+    of = {verdict: [j for j in judged if j.verdict == verdict] for verdict in VERDICTS}
+    corrected = holm([j.p for j in judged])
+    sure = [j for j, p in zip(judged, corrected, strict=True) if p < 0.05]
+    return [
+        f"Of {len(judged)} claims of the paper's Section IV, judged on this data:",
+        "",
+        f"- supported: {len(of[SUPPORTED])}, of which {len(sure)} also after Holm's correction for "
+        f"so many: {_sentences(sure)}",
+        f"- not supported: {len(of[NOT_SUPPORTED])}: {_sentences(of[NOT_SUPPORTED])}",
+        f"- inconclusive with {experiments.SEEDS} seeds: {len(of[INCONCLUSIVE])}; "
+        f"not measurable: {len(of[claims.UNMEASURABLE])}",
+    ]
+
+
+def _sentences(judged: Sequence[claims.Judgement]) -> str:
+    """The claims themselves, each with the comparison that speaks least for it."""
+    told = [f"*{j.claim.sentence}* ({interval(j.effects[j.deciding])})" for j in judged]
+    return "; ".join(told) or "none"
 
 
 def written(readme: str) -> str:
