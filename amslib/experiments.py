@@ -14,8 +14,8 @@ from .config import Config
 DEFAULT = Config()
 ETAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)  # Fig. 5
 FIG_4_ITERATIONS = 4
-DOSES = (0.0, 0.3, 0.6, 0.8, 1.0)  # incompleteness of the generated data
-SEEDS, LEDGER_SEEDS = 5, 3  # how many: 0, 1, ..
+DOSES = (0.0, 0.6, 1.0)  # incompleteness of the generated data
+SEEDS, LEDGER_SEEDS, DOSE_SEEDS = 5, 3, 3  # how many: 0, 1, ..
 
 
 def table_3(base: Config = DEFAULT) -> dict[str, Config]:
@@ -57,12 +57,12 @@ def ledger(base: Config = DEFAULT) -> dict[str, dict[str, Config]]:
         "activation": {"sigmoid": dict(activation="sigmoid", class_loss="bce")},
         "background class": {"yes": dict(background=True)},
         "class loss": {"bce": dict(class_loss="bce")},
-        "top-k": {"4": dict(topk=4), "16": dict(topk=16)},
+        "top-k": {"4": dict(topk=4)},
         "supplementary initialisation": {
             "copy of the base branch": dict(supp_init="copy_base"),
             "from scratch": dict(supp_init="scratch"),
         },
-        "steps per epoch": {"20": dict(steps_per_epoch=20), "200": dict(steps_per_epoch=200)},
+        "steps per epoch": {"20": dict(steps_per_epoch=20)},
         "positions": {"whole bins": dict(positions="bins")},
         "test-time classes": {
             "all": dict(test_classes="all"),

@@ -81,7 +81,7 @@ GRIDS = {
         Grid(
             "synthetic",
             tuple(experiments.table_3(AMS)[row] for row in "BEF"),
-            tuple(range(experiments.SEEDS)),
+            tuple(range(experiments.DOSE_SEEDS)),
             {"incompleteness": dose},
         )
         for dose in experiments.DOSES
