@@ -59,8 +59,8 @@ def ledger(base: Config = DEFAULT) -> dict[str, dict[str, Config]]:
         "class loss": {"bce": dict(class_loss="bce")},
         "top-k": {"4": dict(topk=4)},
         "supplementary initialisation": {
-            "copy of the base branch": dict(supp_init="copy_base"),
-            "from scratch": dict(supp_init="scratch"),
+            "copy": dict(supp_init="copy_base"),
+            "scratch": dict(supp_init="scratch"),
         },
         "steps per epoch": {"20": dict(steps_per_epoch=20)},
         "positions": {"whole bins": dict(positions="bins")},
