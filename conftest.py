@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
+
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if type(item).__name__ == "IPyNbCell":
             item.output_timeout = 60  # nbval gives a busy kernel 5 s after its reply (nbval#231)
+
+
+@pytest.fixture
+def one_thread():
+    """Where a run is short, threads that wait for each other cost more than they do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -75,6 +75,7 @@ def parts(video: Video, label: str) -> dict[str, Tensor]:
 def _inside(video: Video, spans: Sequence[tuple[float, float]]) -> Tensor:
     """Snippets whose centre lies in each (start_s, end_s): (S, T)."""
     centres = (torch.arange(video.num_snippets) + 0.5) * video.snippet_seconds
+    centres += video.offset_seconds
     start, end = torch.tensor(spans, dtype=centres.dtype).reshape(-1, 2, 1).unbind(1)
     return (centres >= start) & (centres < end)
 

@@ -48,6 +48,7 @@ def localize(
     threshold_scope: str = "class",
     topk: int = 8,
     score: str = "maximum",
+    offset_seconds: float = 0.0,
 ) -> list[Detection]:
     """Action proposals of one video from its final CAS (Sec. III-E).
 
@@ -57,12 +58,14 @@ def localize(
 
     Args:
         cas: M_final, shape (T, C).
-        snippet_seconds: seconds a snippet spans; snippet t covers [t, t + 1) times this.
+        snippet_seconds: seconds a snippet spans; snippet t covers [t, t + 1) times this,
+            after `offset_seconds`.
         video: id written into the detections.
         classes: C class names; "0", "1", .. if not given.
         duration: of the video in seconds; proposals are cut there.
         score: "maximum" or "mean" of the CAS inside the proposal, or "oic", the mean inside
             minus the mean in a quarter of its length on either side.
+        offset_seconds: where snippet 0 begins.
 
     Returns:
         Detections by class and start; those of one class never overlap.
@@ -88,7 +91,7 @@ def localize(
     for k in kept.tolist():
         values = cas[:, k].double().numpy()
         for first, end in _runs((cas[:, k] > threshold[k]).numpy()):
-            seconds = np.array([first, end]) * snippet_seconds
+            seconds = np.array([first, end]) * snippet_seconds + offset_seconds
             start, stop = seconds if duration is None else seconds.clip(max=duration)
             if stop > start:
                 worth = float(SCORES[score](values, first, end))

@@ -42,8 +42,6 @@ METHOD = (
     *("batches", "config", "evaluation", "forward", "inference", "learner", "losses", "masks"),
     *("matching", "model", "packed", "phases", "randomness", "run", "sampler", "train"),
 )
-
-
 LEVELS = {"thumos14": THUMOS14_TIOU, "activitynet12": ACTIVITYNET_TIOU}
 
 

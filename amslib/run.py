@@ -117,6 +117,7 @@ class Run:
                 threshold_scope=c.threshold_scope,
                 topk=c.topk,
                 score=c.score,
+                offset_seconds=video.offset_seconds,
             )
         return detections
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
-import torch
 
 from amslib import Config, load, run_grid
 from amslib.config import CHOICES
@@ -84,15 +83,6 @@ def test_every_choice_is_part_of_an_experiment():
         assert {getattr(config, name) for config in run} == set(choices), name
     flags = [f.name for f in fields(Config) if isinstance(f.default, bool)]
     assert all({getattr(config, name) for config in run} == {False, True} for name in flags)
-
-
-@pytest.fixture
-def one_thread():
-    """Where a run is short, threads that wait for each other cost more than they do."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_identities_that_records_must_keep(one_thread, tmp_path):

@@ -18,7 +18,6 @@ import nbformat
 import numpy as np
 import pytest
 import reproduce
-import torch
 from helpers import close
 
 from amslib import Config, evaluate, load, records, run_grid
@@ -32,16 +31,7 @@ TINY = load("synthetic-tiny", width=8)
 QUICK = Config(steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
 OTHER = replace(QUICK, eta=0.25)
 COMMITTED = sorted((ROOT / "results").glob("*.json"))
-# Where a run is short, threads that wait for each other cost more than they do; the numbers agree.
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

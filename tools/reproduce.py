@@ -15,6 +15,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,11 @@ import torch
 from tqdm import tqdm
 
 from amslib import Config, Dataset, experiments, load, records, run_grid
+
+
+@cache
+def _generated(dataset: str, options: tuple) -> Dataset:
+    return load(dataset, **dict(options))
 
 
 class Grid(NamedTuple):
@@ -44,8 +50,8 @@ class Grid(NamedTuple):
     kept: tuple[tuple[Config, int], ...] = ()
 
     def load(self) -> Dataset:
-        """The data set."""
-        return load(self.dataset, **self.options)
+        """The data set, generated once for all that ask for it."""
+        return _generated(self.dataset, tuple(self.options.items()))
 
     def keys(self, of: Iterable[tuple[Config, int]] | None = None) -> list[str]:
         """Of all records, or of some (config, seed)."""

@@ -23,7 +23,9 @@ class Video:
         segments: ground truth ``(start_s, end_s, label)``, in seconds, in annotation order.
         ambiguous: ``(start_s, end_s)`` intervals some protocols leave out, in seconds.
         duration: length of the video in seconds, or None where the data set does not say.
-        snippet_seconds: seconds one snippet spans (snippet t covers [t, t + 1) times this).
+        snippet_seconds: seconds from one snippet to the next.
+        offset_seconds: where the first snippet begins; snippet t covers [t, t + 1) times
+            `snippet_seconds` after it.
         metadata: whatever else a format or generator knows, by name.
     """
 
@@ -34,6 +36,7 @@ class Video:
     ambiguous: tuple[tuple[float, float], ...] = ()
     duration: float | None = None
     snippet_seconds: float = SNIPPET_SECONDS
+    offset_seconds: float = 0.0
     metadata: Mapping = field(repr=False, default_factory=dict)
 
     @property
