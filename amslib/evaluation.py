@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from .data.findings import DataWarning
 from .data.video import Video
 from .detections import Detection
-from .matching import Table, best_free_instance, interpolated_ap
+from .protocols import PROTOCOLS
 
 # THUMOS14's 0.1, 0.2, .., 0.7 as its evaluation codes compute them: the third is
 # 0.30000000000000004, the seventh 0.7000000000000001, and an IoU of exactly 0.3 misses the third.
@@ -96,17 +93,14 @@ def evaluate(
 ) -> Evaluation:
     """Mean average precision of detections against the segments of the videos.
 
-    "activitynet" is the rule of ActivityNet's evaluation code and its many copies. Class by class,
-    the detections of all videos are taken by falling score (of equal ones the later first). Each
-    hits the instance of its class and video it overlaps most (of equal ones the later) among those
-    with IoU >= threshold that no earlier one has hit; else it is a false positive, as is every
-    detection of a video that is not given. Average precision is the area under the interpolated
-    precision-recall curve, over all points; a class that is never detected has 0. Labels that
-    occur in no segment are left out. Ambiguous intervals and durations play no part.
+    The default is the rule of ActivityNet's evaluation code and its many copies, see
+    `amslib.protocols.activitynet`; whatever the rules, a label that occurs in no segment is left
+    out, and a class that is never detected has 0.
 
     Args:
         detections: in any order; it decides only between equal scores.
-        videos: the ground truth; only `id` and `segments` are looked at.
+        videos: the ground truth; only `id`, `segments` and, by some rules, `ambiguous` are looked
+            at.
         tiou: IoU thresholds in (0, 1]; each is evaluated by itself.
         protocol: one of `PROTOCOLS`.
 
@@ -125,13 +119,8 @@ def evaluate(
     if protocol not in PROTOCOLS:
         known = ", ".join(map(repr, PROTOCOLS))
         raise ValueError(f"protocol={protocol!r}; expected one of {known}")
-    rules, levels = PROTOCOLS[protocol], _thresholds(tiou)
-    classes, found, truth = rules.prepare(list(detections), list(videos))
-    per_class = {}
-    for k, name in enumerate(classes):
-        instances = truth.rows(truth.label == k)
-        hits = rules.match(found.rows(found.label == k), instances, levels)
-        per_class[name] = rules.average_precision(hits, len(instances.label))
+    levels = _thresholds(tiou)
+    per_class = PROTOCOLS[protocol](list(detections), list(videos), levels)
     mean = np.mean(list(per_class.values()), axis=0)
     return Evaluation(protocol, tuple(levels.tolist()), mean, per_class)
 
@@ -141,66 +130,3 @@ def _thresholds(tiou) -> np.ndarray:
     if levels.ndim != 1 or not levels.size or not ((levels > 0) & (levels <= 1)).all():
         raise ValueError(f"tiou={tiou!r}; expected IoU thresholds in (0, 1], e.g. (0.5, 0.75)")
     return levels
-
-
-def in_seconds(
-    detections: Sequence[Detection], videos: Sequence[Video]
-) -> tuple[list[str], Table, Table]:
-    """Class names, and everything that was given as tables, neither rounded nor left out.
-
-    Instances stay in annotation order and are sorted by video.
-    """
-    segments = [Detection(v.id, c, s, e, 1.0) for v in videos for s, e, c in v.segments]
-    if not segments:
-        mend = "Give annotated videos, e.g. the test part of a data set"
-        raise ValueError(f"no segment in any of the {len(videos)} videos. {mend}.")
-    index = {v.id: i for i, v in enumerate(videos)}
-    if len(index) < len(videos):
-        twice = next(v.id for i, v in enumerate(videos) if index[v.id] != i)
-        raise ValueError(f"video {twice!r} is given more than once. Give each video once.")
-    classes = sorted({row.label for row in segments})
-    column = {name: k for k, name in enumerate(classes)}
-    found = _table("detection", detections, index, column)
-    _warn_of_strangers(detections, found, segments)
-    return classes, found, _table("segment", segments, index, column)
-
-
-def _table(kind, rows, videos, classes) -> Table:
-    video, label, *numbers = zip(*rows, strict=True) if rows else [()] * 5
-    start, end, score = (np.array(column, float) for column in numbers)
-    wrong = np.flatnonzero(~np.isfinite([start, end, score]).all(axis=0))
-    if wrong.size:
-        message = f"{kind} {wrong[0]} is {rows[wrong[0]]}; its times and score must be finite"
-        raise ValueError(f"{message}. Correct it or leave it out.")
-    return Table(
-        np.array([videos.get(name, -1) for name in video], int),
-        np.array([classes.get(name, -1) for name in label], int),
-        *(start, end, score),
-    )
-
-
-def _warn_of_strangers(detections, found, segments) -> None:
-    for what, column in (("video", found.video), ("label", found.label)):
-        if len(column) and (column < 0).all():
-            given, known = getattr(detections[0], what), getattr(segments[0], what)
-            text = f"none of {len(column)} detections has a {what} of the ground truth"
-            names = f"the first has {given!r}, the ground truth {known!r}"
-            mend = "Name them alike, a leading v_ included; as it stands mAP is 0"
-            warnings.warn(f"{text}: {names}. {mend}.", DataWarning, stacklevel=4)
-
-
-class Protocol(NamedTuple):
-    """The rules of one evaluation code.
-
-    Args:
-        prepare: (detections, videos) -> classes, table of detections, table of instances.
-        match: (detections, instances, thresholds (n,)) of one class -> hits (N, n), by rank.
-        average_precision: (hits (N, n), number of instances) -> precisions (n,).
-    """
-
-    prepare: Callable
-    match: Callable
-    average_precision: Callable
-
-
-PROTOCOLS = {"activitynet": Protocol(in_seconds, best_free_instance, interpolated_ap)}

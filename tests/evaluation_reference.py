@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from amslib import matching
 from amslib.data.video import Video
 from amslib.detections import Detection
 from amslib.evaluation import THUMOS14_TIOU
+from amslib.protocols import matching
 
 
 def video(name, *segments):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from evaluation_reference import MUTANTS, check_against_reference, found, video
 
-from amslib import matching
 from amslib.data.findings import DataWarning
 from amslib.data.video import Video
 from amslib.detections import Detection
 from amslib.evaluation import PROTOCOLS, THUMOS14_TIOU, evaluate
+from amslib.protocols import matching
 
 
 @pytest.mark.filterwarnings("ignore::amslib.data.findings.DataWarning")
