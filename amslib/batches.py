@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -12,29 +14,44 @@ from torch import Tensor
 
 from .data.video import Video
 
+RESIDENT = 2**30  # bytes of one stream that the CPU keeps in memory: THUMOS14 yes, ActivityNet no
+Item = TypeVar("Item")
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """B (crops of) videos as packed rows: N snippets, those of a video behind each other.
 
     `rows` (N,) are the snippets' rows in the `Store`, `video` (N,) the places of their videos in
-    the batch; `first` (B,) the store's row where each crop starts, `sizes` (B,) its T_i;
-    `labels` (B, C); `ends` (B,) the number of packed rows up to each video's last; `cropped` the
-    places of videos that are not whole.
+    the batch; `sizes` (B,) each crop's T_i; `labels` (B, C); `ends` (B,) the number of packed rows
+    up to each video's last; `cropped` the places of videos that are not whole. The features are
+    the rows `held` (N,) of `features`, or all of them, in order, where `held` is None; `features`
+    itself is None in a batch that was made without.
     """
 
     rows: Tensor
     video: Tensor
-    first: Tensor
     sizes: Tensor
     labels: Tensor
     ends: tuple[int, ...]
     cropped: tuple[int, ...]
+    features: Tensor | None
+    held: Tensor | None
 
     @cached_property
     def starts(self) -> Tensor:
         """The packed row of each video's first snippet, (B,)."""
         return self.sizes.cumsum(0) - self.sizes
+
+    @cached_property
+    def first(self) -> Tensor:
+        """The store's row where each crop starts, (B,)."""
+        return self.rows[self.starts]
+
+    @cached_property
+    def first_held(self) -> Tensor:
+        """The row of `features` where each crop starts, (B,)."""
+        return self.starts if self.held is None else self.held[self.starts]
 
     @cached_property
     def inside(self) -> Tensor:
@@ -46,6 +63,11 @@ class Batch:
         """Real snippets of the padded grid, (B, T)."""
         index = torch.arange(max(np.diff(self.ends, prepend=0)), device=self.rows.device)
         return index < self.sizes[:, None]
+
+    @cached_property
+    def slots(self) -> Tensor:
+        """The place of each snippet in the flattened padded grid, (N,)."""
+        return self.video * self.mask.shape[1] + self.inside
 
     @cached_property
     def membership(self) -> Tensor:
@@ -64,13 +86,11 @@ class Batch:
     def pad(self, values: Tensor) -> Tensor:
         """Packed (..., N, K) to the grid (..., B, T, K), zero on padding."""
         grid = values.new_zeros(*values.shape[:-2], self.mask.numel(), values.shape[-1])
-        slots = self.video * self.mask.shape[1] + self.inside
-        return grid.index_copy(-2, slots, values).unflatten(-2, self.mask.shape)
+        return grid.index_copy(-2, self.slots, values).unflatten(-2, self.mask.shape)
 
     def pack(self, grid: Tensor) -> Tensor:
         """Grid (..., B, T, K) to packed (..., N, K)."""
-        slots = self.video * self.mask.shape[1] + self.inside
-        return grid.flatten(-3, -2).index_select(-2, slots)
+        return grid.flatten(-3, -2).index_select(-2, self.slots)
 
     def only(self, place: int) -> Batch:
         """The one video at a place of the batch."""
@@ -80,11 +100,12 @@ class Batch:
         return Batch(
             rows=self.rows[start:end],
             video=torch.zeros_like(self.video[start:end]),
-            first=self.first[chosen],
             sizes=self.sizes[chosen],
             labels=self.labels[chosen],
             ends=(end - start,),
             cropped=(),
+            features=None,
+            held=None,
         )
 
 
@@ -98,13 +119,16 @@ class Shared(NamedTuple):
 
 
 class Store:
-    """One stream of a list of videos as a single matrix on the device.
+    """One stream of a list of videos: rows of features behind each other, video after video.
+
+    What is small enough is one matrix on the device. Of anything larger, only the rows of a batch
+    are read, when it is made.
 
     Args:
         videos: at least one; all have the stream at the same width.
         stream: "rgb", "flow", ..
         labels: (len(videos), C) in {0, 1}.
-        device: where the features live.
+        device: where features and labels are used.
 
     Raises:
         ValueError: no videos, a video without snippets, or widths that differ.
@@ -113,41 +137,92 @@ class Store:
     def __init__(self, videos: list[Video], stream: str, labels: np.ndarray, device: torch.device):
         if not videos:
             raise ValueError("no videos: training needs at least one; check the split files")
-        features = [np.asarray(v.features[stream], np.float32) for v in videos]
-        for video, x in zip(videos, features, strict=True):
-            if not len(x) or x.shape[1] != features[0].shape[1]:
+        shapes = [_shape(video, stream) for video in videos]
+        for video, shape in zip(videos, shapes, strict=True):
+            if not shape[0] or shape[1] != shapes[0][1]:
                 raise ValueError(
-                    f"video {video.id}: {stream} features have shape {x.shape}; expected "
-                    f"(T >= 1, {features[0].shape[1]}) as in {videos[0].id}"
+                    f"video {video.id}: {stream} features have shape {shape}; expected "
+                    f"(T >= 1, {shapes[0][1]}) as in {videos[0].id}"
                 )
-        self.lengths = np.array([len(x) for x in features])
+        self.videos, self.stream, self.device = videos, stream, device
+        self.lengths = np.array([shape[0] for shape in shapes])
         self.starts = np.concatenate([[0], self.lengths.cumsum()[:-1]])
-        self.features = torch.from_numpy(np.concatenate(features)).to(device)
+        self.shape = int(self.lengths.sum()), shapes[0][1]
         self.labels = torch.from_numpy(labels).to(device)
+        self.features = None
+        if 4 * self.shape[0] * self.shape[1] <= _room(device):
+            everything = range(len(videos)), np.zeros_like(self.lengths), self.lengths
+            self.features = self._read(*everything)
 
-    def batch(self, videos: np.ndarray, crop: int | None, rng: np.random.Generator | None) -> Batch:
-        """The chosen videos, each cropped to `crop` consecutive snippets if it is longer."""
+    def batch(
+        self,
+        videos: np.ndarray,
+        crop: int | None = None,
+        rng: np.random.Generator | None = None,
+        read: bool = True,
+    ) -> Batch:
+        """The chosen videos, each cropped to `crop` consecutive snippets if it is longer.
+
+        Args:
+            videos: indices (B,).
+            crop: the most snippets of a video, or None for whole videos.
+            rng: draws where a crop starts.
+            read: whether the features are needed.
+        """
         full = self.lengths[videos]
         lengths = full if crop is None else np.minimum(full, crop)
         # uniform over all full - length + 1 offsets
-        offsets = rng.integers(0, full - lengths + 1) if crop is not None else 0
-        first = self.starts[videos] + offsets
+        offsets = rng.integers(0, full - lengths + 1) if crop is not None else np.zeros_like(full)
         ends = lengths.cumsum()
         inside = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-        device = self.features.device
-
-        def tensor(array):
-            return torch.from_numpy(array).to(device)
-
+        rows = self._tensor(np.repeat(self.starts[videos] + offsets, lengths) + inside)
+        features, held = self.features, rows
+        if features is None:
+            features, held = self._read(videos, offsets, lengths) if read else None, None
         return Batch(
-            rows=tensor(np.repeat(first, lengths) + inside),
-            video=tensor(np.repeat(np.arange(len(videos)), lengths)),
-            first=tensor(first),
-            sizes=tensor(lengths),
-            labels=self.labels[tensor(videos)],
+            rows=rows,
+            video=self._tensor(np.repeat(np.arange(len(videos)), lengths)),
+            sizes=self._tensor(lengths),
+            labels=self.labels[self._tensor(videos)],
             ends=tuple(ends.tolist()),
             cropped=tuple(np.flatnonzero(lengths < full).tolist()),
+            features=features,
+            held=held,
         )
+
+    def _read(self, videos: Iterable[int], offsets: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """Rows of the videos from their offsets on, copied once, (lengths.sum(), D)."""
+        rows = torch.empty(int(lengths.sum()), self.shape[1])
+        target, end = rows.numpy(), 0
+        for i, offset, length in zip(videos, offsets, lengths, strict=True):
+            start, end = end, end + length
+            target[start:end] = self.videos[i].features[self.stream][offset : offset + length]
+        return rows.to(self.device)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def _shape(video: Video, stream: str) -> tuple[int, int]:
+    """(T, D), of features on disk without reading them."""
+    shapes = getattr(video.features, "shapes", None)
+    return (np.shape(video.features[stream]) if shapes is None else shapes[stream])[:2]
+
+
+def _room(device: torch.device) -> float:
+    """How many bytes of features one store may keep on the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / 2
+    return RESIDENT
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items of an iterator; while one is in use, a thread makes the next."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 class PairSampler:

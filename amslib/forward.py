@@ -66,7 +66,7 @@ def _member_positions(
     elif config.sampler == "random":
         w = noise * mask
     elif config.sampler == "erase":
-        w = erase_weights(cas, labels, config.threshold_factor, mask)
+        w = erase_weights(cas, labels, config.threshold_factor, mask, config.threshold_scope)
     elif config.aggregation == "random":
         w = sampling_weights(aggregate(cas, drawn, "maximum", mask), config.eta, mask)
     else:
@@ -74,15 +74,16 @@ def _member_positions(
     return sample_positions(w, config.factor, mask, config.positions)
 
 
-def read(features: Tensor, batch: Batch, positions: Tensor | None = None) -> Tensor:
+def read(batch: Batch, positions: Tensor | None = None) -> Tensor:
     """Packed features of a batch: (N, D) as they are, or (M, N, D) at positions (M, N).
 
-    The same interpolation as `sample_features`, straight from the store's rows.
+    The same interpolation as `sample_features`, straight from the rows the batch holds.
     """
+    features = batch.features
     if positions is None:
-        return features.index_select(0, batch.rows)
+        return features if batch.held is None else features.index_select(0, batch.held)
     left, right, along = neighbours(positions, batch.sizes[batch.video])
-    first = batch.first[batch.video]
+    first = batch.first_held[batch.video]
     before, after = (
         features.index_select(0, (first + index).flatten()).unflatten(0, positions.shape)
         for index in (left, right)
@@ -90,16 +91,14 @@ def read(features: Tensor, batch: Batch, positions: Tensor | None = None) -> Ten
     return torch.lerp(before, after, along[..., None].to(features.dtype))
 
 
-def base_cas(model: Branches, features: Tensor, batch: Batch, config: Config) -> Tensor:
+def base_cas(model: Branches, batch: Batch, config: Config) -> Tensor:
     """Eq. 1 in evaluation mode: CAS of the base branch, packed (M, N, C)."""
-    _, logits = model(read(features, batch))
+    _, logits = model(read(batch))
     return activate(heads(logits, config)[0], config)
 
 
-def supp_cas(
-    model: Branches, features: Tensor, batch: Batch, positions: Tensor, config: Config
-) -> Tensor:
+def supp_cas(model: Branches, batch: Batch, positions: Tensor, config: Config) -> Tensor:
     """Eqs 2, 3 and 7 in evaluation mode: aligned CAS of the supplementary branch, (M, N, C)."""
-    _, logits = model(read(features, batch, positions))
+    _, logits = model(read(batch, positions))
     cas = activate(heads(logits, config)[0], config)
     return interpolate(cas, alignment(positions, batch))

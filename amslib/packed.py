@@ -17,29 +17,29 @@ from .losses import EPS
 
 def topk_mean(logits: Tensor, batch: Batch, topk: int = 8) -> Tensor:
     """`losses.topk_mean` of each video: (M, N, K) to (M, B, K). Equal values share their place."""
-    k = ((batch.sizes + topk - 1) // topk)[:, None]  # (B, 1)
+    k = (batch.sizes + topk - 1) // topk  # (B,)
     with torch.no_grad():
-        lowest = batch.spread(_lowest_of_top(logits, batch, topk))
+        lowest = batch.spread(_lowest_of_top(logits, batch, k))
         weight = (logits >= lowest).to(logits.dtype)
-        surplus = batch.total(weight) - k
+        surplus = batch.total(weight) - k[:, None]
         if logits.device.type != "cpu" or surplus.any():
             tied = (logits == lowest).to(logits.dtype)
             weight -= tied * batch.spread(surplus / batch.total(tied))
-    return batch.total(logits * weight) / k
+    return batch.total(logits * weight) / k[:, None]
 
 
-def _lowest_of_top(logits: Tensor, batch: Batch, topk: int) -> Tensor:
-    """The lowest of each video's ceil(T_i / topk) highest values, (M, N, K) to (M, B, K)."""
+def _lowest_of_top(logits: Tensor, batch: Batch, k: Tensor) -> Tensor:
+    """The lowest of each video's k (B,) highest values, (M, N, K) to (M, B, K)."""
     if logits.device.type != "cpu":
-        k = (batch.sizes + topk - 1) // topk
         grid = torch.where(batch.mask[..., None], batch.pad(logits), -torch.inf)
-        top = grid.topk((grid.shape[-2] + topk - 1) // topk, dim=-2).values
+        top = grid.topk(int(k.max()), dim=-2).values
         last = (k - 1)[:, None, None].expand(*top.shape[:-2], 1, top.shape[-1])
         return top.gather(-2, last)[..., 0, :]
     columns = logits.transpose(-1, -2).contiguous().numpy()  # (M, K, N)
     found, start = [], 0
-    for end in batch.ends:  # selection in linear time: several times faster than torch's topk
-        place = end - start - (end - start + topk - 1) // topk
+    # selection in linear time: several times faster than torch's topk
+    for end, count in zip(batch.ends, k.tolist(), strict=True):
+        place = end - start - count
         found.append(np.partition(columns[..., start:end], place, axis=-1)[..., place])
         start = end
     return torch.from_numpy(np.stack(found, -2))

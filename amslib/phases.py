@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .batches import Batch, PairSampler, Shared, Store
+from .batches import Batch, PairSampler, Shared, Store, ahead
 from .config import Config
 from .forward import base_cas, by_chance, plan_positions, read, supp_cas
 from .learner import Learner
@@ -74,9 +75,9 @@ class StreamTrainer:
 
     def _new_learner(self, branch: str) -> Learner:
         generator = torch_generator(self.seed, "init", self.stream, branch)
-        width, classes = self.store.features.shape[1], self.store.labels.shape[1]
+        width, classes = self.store.shape[1], self.store.labels.shape[1]
         parameters = initial_parameters(self.common, width, classes, generator)
-        device = self.store.features.device
+        device = self.store.device
         return Learner({name: p.to(device) for name, p in parameters.items()}, self.common)
 
     def _iteration(
@@ -150,18 +151,16 @@ class StreamTrainer:
             Mean losses of each epoch, (M, epochs, 3).
         """
         purpose = (self.stream, iteration, branch)
-        device = self.store.features.device
+        device = self.store.device
         draw = numpy_generator(self.seed, "batches", *purpose)
         dropout = torch_generator(self.seed, "dropout", *purpose, device=device)
         chance = torch_generator(self.seed, "sampler", *purpose)
         weights = torch.tensor([_weights(c) for c in configs], device=device)  # (M, 3)
         epochs = self.common.epochs if iteration else self.common.epochs_zero
         means = torch.zeros(len(configs), epochs, len(TERMS), device=device)
+        batches = self._batches(draw, epochs * self.common.steps_per_epoch)
         for epoch in range(epochs):
-            for _ in range(self.common.steps_per_epoch):
-                videos = self.sampler.draw(draw)
-                batch = self.store.batch(videos, self.common.max_snippets, draw)
-                shared = self.sampler.shared(videos)
+            for batch, shared in islice(batches, self.common.steps_per_epoch):
                 positions = taught = plan = None
                 if labels is not None:
                     taught = labels.index_select(1, batch.rows)
@@ -180,6 +179,17 @@ class StreamTrainer:
                 self.bar.update()
             self._check_finite(means[:, epoch], branch, iteration, epoch)
         return means.cpu()
+
+    def _batches(self, rng: np.random.Generator, steps: int) -> Iterator[tuple[Batch, Shared]]:
+        """The batches of a phase, and what their pairs share; read ahead if they are read."""
+
+        def drawn():
+            for _ in range(steps):
+                videos = self.sampler.draw(rng)
+                batch = self.store.batch(videos, self.common.max_snippets, rng)
+                yield batch, self.sampler.shared(videos)
+
+        return drawn() if self.store.features is not None else ahead(drawn())
 
     def _positions(
         self,
@@ -213,7 +223,7 @@ class StreamTrainer:
         shape = len(batch.rows), model.weight1.shape[-1]
         keep = torch.rand(shape, generator=dropout, device=dropout.device)
         keep = (keep >= rate).to(keep.dtype).mul_(1 / (1 - rate))
-        return model(read(self.store.features, batch, positions), keep)
+        return model(read(batch, positions), keep)
 
     def _terms(
         self,
@@ -263,23 +273,23 @@ class StreamTrainer:
                 "extreme feature values with `python -m amslib check`, or lower lr"
             )
 
-    def _chunks(self) -> Iterator[Batch]:
-        """All videos, whole, those of like length together."""
+    def _chunks(self, read: bool = False) -> Iterator[Batch]:
+        """All videos, whole, those of like length together; with features to `read`."""
         order = np.argsort(self.store.lengths, kind="stable")
-        for start in range(0, len(order), CHUNK):
-            yield self.store.batch(order[start : start + CHUNK], None, None)
+        parts = (order[start : start + CHUNK] for start in range(0, len(order), CHUNK))
+        chunks = (self.store.batch(part, read=read) for part in parts)
+        return ahead(chunks) if read and self.store.features is None else chunks
 
     def _whole(self, members: int, *shape: int) -> Tensor:
         """An empty table with a row for each snippet of the store."""
-        features = self.store.features
-        return torch.empty(members, len(features), *shape, device=features.device)
+        return torch.empty(members, self.store.shape[0], *shape, device=self.store.device)
 
     @torch.no_grad()
     def _whole_base_cas(self, model: Branches) -> Tensor:
         """(M, rows, C)."""
         cas = self._whole(len(model.weight1), self.store.labels.shape[1])
-        for batch in self._chunks():
-            cas[:, batch.rows] = base_cas(model, self.store.features, batch, self.common)
+        for batch in self._chunks(read=True):
+            cas[:, batch.rows] = base_cas(model, batch, self.common)
         return cas
 
     @torch.no_grad()
@@ -297,9 +307,9 @@ class StreamTrainer:
     def _whole_supp_cas(self, model: Branches, positions: Tensor) -> Tensor:
         """(M, rows, C), aligned."""
         cas = self._whole(len(model.weight1), self.store.labels.shape[1])
-        for batch in self._chunks():
+        for batch in self._chunks(read=True):
             where = positions.index_select(1, batch.rows)
-            cas[:, batch.rows] = supp_cas(model, self.store.features, batch, where, self.common)
+            cas[:, batch.rows] = supp_cas(model, batch, where, self.common)
         return cas
 
     def _whole_labels(self, cas: Tensor, config: Config) -> Tensor:

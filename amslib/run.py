@@ -19,9 +19,9 @@ from .config import Config
 from .data.video import Video
 from .detections import Detection
 from .device import pick_device
-from .forward import base_cas, plan_positions, read, supp_cas
+from .forward import plan_positions, read, supp_cas
 from .inference import at_least_one, fuse, localize
-from .model import Branches, heads, probabilities
+from .model import Branches, activate, heads, probabilities
 from .packed import topk_mean
 from .phases import CHUNK, TERMS
 from .randomness import torch_generator
@@ -164,17 +164,17 @@ class Run:
             for video in videos:
                 self._check(video, stream, models["base"].weight1.shape[1])
             store = Store(list(videos), stream, labels, pick_device(device))
-            batch = store.batch(np.arange(len(videos)), None, None)
+            batch = store.batch(np.arange(len(videos)))
             sizes = batch.sizes.tolist()
-            base = base_cas(models["base"], store.features, batch, self.config)
+            cas_logits, video_logits = heads(models["base"](read(batch))[1], self.config)
+            base = activate(cas_logits, self.config)
             for place, values in enumerate(base[0].cpu().split(sizes)):
                 cas[place][stream] = {"base": values}
             if "supp" not in models:
                 continue
-            steering = self._steering_classes(models["base"], store, batch, classes)
-            batch = replace(batch, labels=steering)
+            batch = replace(batch, labels=self._steering_classes(video_logits, batch, classes))
             where = self._positions(base, batch, stream, videos)
-            supp = supp_cas(models["supp"], store.features, batch, where, self.config)
+            supp = supp_cas(models["supp"], batch, where, self.config)
             for place, values in enumerate(supp[0].cpu().split(sizes)):
                 cas[place][stream]["supp"] = values
             for place, values in enumerate(where[0].cpu().split(sizes)):
@@ -203,23 +203,25 @@ class Run:
                 f"wide, but the run was trained on width {width}"
             )
 
-    def _steering_classes(
-        self, base: Branches, store: Store, batch: Batch, classes: Tensor | None
-    ) -> Tensor:
-        """Flags (B, C) of the classes whose CAS steers the sampler; no labels at test time."""
-        how = self.config.test_classes
+    def _steering_classes(self, logits: Tensor, batch: Batch, classes: Tensor | None) -> Tensor:
+        """Flags (B, C) of the classes whose CAS steers the sampler; no labels at test time.
+
+        Args:
+            logits: of the base branch's video-level head, packed (1, N, K).
+            batch: its labels are the true ones.
+            classes: the flags themselves, where they are given.
+        """
+        how, labels = self.config.test_classes, batch.labels
         if classes is not None:
-            flags = torch.as_tensor(classes, device=store.labels.device, dtype=store.labels.dtype)
-            return flags.expand_as(store.labels)
+            flags = torch.as_tensor(classes, device=labels.device, dtype=labels.dtype)
+            return flags.expand_as(labels)
         if how == "oracle":
-            return store.labels
+            return labels
         if how == "all":
-            return torch.ones_like(store.labels)
-        logits = heads(base(read(store.features, batch))[1], self.config)[1]
+            return torch.ones_like(labels)
         scores = probabilities(topk_mean(logits, batch, self.config.topk), self.config)
         threshold = torch.inf if how == "argmax" else self.config.class_threshold
-        kept = at_least_one(scores[0, :, : len(self.classes)], threshold)
-        return kept.to(store.labels.dtype)
+        return at_least_one(scores[0, :, : len(self.classes)], threshold).to(labels.dtype)
 
     def save(self, folder: str | Path) -> None:
         """Write ``run.json`` and ``run.safetensors`` into a folder, made if missing."""

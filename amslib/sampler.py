@@ -92,7 +92,11 @@ def sampling_weights(m: Tensor, eta: float = 0.75, mask: Tensor | None = None) -
 
 
 def erase_weights(
-    cas: Tensor, labels: Tensor, threshold_factor: float = 0.7, mask: Tensor | None = None
+    cas: Tensor,
+    labels: Tensor,
+    threshold_factor: float = 0.7,
+    mask: Tensor | None = None,
+    scope: str = "class",
 ) -> Tensor:
     """Sec. III-C4: the erase operation as weights, 0 where the base branch fires and 1 elsewhere.
 
@@ -101,11 +105,12 @@ def erase_weights(
         labels: classes of the video in {0, 1}, shape (..., C).
         threshold_factor: "fires" means above this times the mean over time, as in Eq. 8.
         mask: real snippets, shape (..., T).
+        scope: of that mean, see `losses.location_threshold`.
 
     Returns:
         Binary weights, shape (..., T), 0 on padding.
     """
-    fires = pseudo_labels(cas, labels, threshold_factor, mask).amax(-1)
+    fires = pseudo_labels(cas, labels, threshold_factor, mask, scope).amax(-1)
     return torch.where(full_mask(mask, fires), 1 - fires, 0)
 
 

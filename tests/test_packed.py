@@ -28,7 +28,7 @@ def batch():
         for i, n in enumerate(LENGTHS)
     ]
     store = Store(videos, "rgb", LABELS, torch.device("cpu"))
-    return store.batch(np.arange(len(LENGTHS)), None, None)
+    return store.batch(np.arange(len(LENGTHS)))
 
 
 def values(*shape, seed=0):

@@ -178,19 +178,17 @@ def test_padding_never_changes_a_result():
 
     labels = TINY.labels(TINY.train)
     store = Store(TINY.train, "rgb", labels, torch.device("cpu"))
-    together = store.batch(np.arange(8), None, None)
+    together = store.batch(np.arange(8))
     shape = 1, len(together.rows), 4
     cas = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     noise, drawn = torch.rand(shape[1]), together.labels
     where = plan_positions([QUICK], cas, together, noise, drawn)
-    packed = read(store.features, together, where)
+    packed = read(together, where)
     for i in range(8):
-        alone, here = store.batch(np.array([i]), None, None), together.video == i
+        alone, here = store.batch(np.array([i])), together.video == i
         own = plan_positions([QUICK], cas[:, here], alone, noise[here], drawn[i : i + 1])
         torch.testing.assert_close(where[:, here], own, atol=1e-6, rtol=0)
-        torch.testing.assert_close(
-            packed[:, here], read(store.features, alone, own), atol=1e-6, rtol=0
-        )
+        torch.testing.assert_close(packed[:, here], read(alone, own), atol=1e-6, rtol=0)
         one = together.only(i)
         assert torch.equal(one.rows, alone.rows) and torch.equal(one.first, alone.first)
         assert one.ends == alone.ends and torch.equal(one.labels, alone.labels)

@@ -16,6 +16,7 @@ import torch
 
 from amslib import Config, Dataset, Run, load, train
 from amslib.batches import Store
+from amslib.forward import read
 from amslib.model import Branches
 from amslib.packed import topk_mean
 
@@ -59,8 +60,8 @@ def classified(run: Run, dataset: Dataset) -> dict[str, float]:
         store = Store(dataset.train, stream, labels, torch.device("cpu"))
         model, hits = Branches(run.states[0][stream]["base"]), 0.0
         for i in range(len(labels)):
-            batch = store.batch(np.array([i]), None, None)
-            _, logits = model(store.features[batch.rows])
+            batch = store.batch(np.array([i]))
+            _, logits = model(read(batch))
             best = topk_mean(logits, batch, run.config.topk).argmax()
             hits += batch.labels[0, best].item()
         shares[stream] = hits / len(labels)
