@@ -9,7 +9,7 @@ import numpy as np
 
 from .data.video import Video
 from .detections import Detection
-from .protocols import PROTOCOLS
+from .protocols import LITERAL, PROTOCOLS
 
 # THUMOS14's 0.1, 0.2, .., 0.7 as its evaluation codes compute them: the third is
 # 0.30000000000000004, the seventh 0.7000000000000001, and an IoU of exactly 0.3 misses the third.
@@ -18,12 +18,15 @@ THUMOS14_TIOU = tuple(np.linspace(0.1, 0.9, 9)[:7].tolist())
 ACTIVITYNET_TIOU = tuple(np.linspace(0.5, 0.95, 10).tolist())
 
 
-def tiou_range(start: float, stop: float, step: float) -> tuple[float, ...]:
-    """IoU thresholds start, start + step, .., stop, as the official codes' own doubles.
+def tiou_range(
+    start: float, stop: float, step: float, protocol: str = "activitynet"
+) -> tuple[float, ...]:
+    """IoU thresholds start, start + step, .., stop, as the doubles that official codes have.
 
     Args:
         start, stop: first and last threshold, in (0, 1].
         step: > 0; of 0.1 gives values of THUMOS14's list, of 0.05 of ActivityNet's.
+        protocol: one of `PROTOCOLS`; the codes of some write 0.3 where others compute it.
 
     Raises:
         ValueError: the range is empty or leaves (0, 1].
@@ -37,6 +40,8 @@ def tiou_range(start: float, stop: float, step: float) -> tuple[float, ...]:
             "e.g. 0.1:0.7:0.1"
         )
     plain = start + step * np.arange(round((stop - start) / step) + 1)
+    if protocol in LITERAL:
+        return tuple(plain.round(9).tolist())
     official = np.linspace(0.1, 0.9, 9) if step > 0.07 else np.array(ACTIVITYNET_TIOU)
     nearest = official[np.abs(official - plain[:, None]).argmin(1)]
     return tuple(np.where(np.abs(nearest - plain) < 1e-9, nearest, plain).tolist())
@@ -88,7 +93,7 @@ class Evaluation:
 def evaluate(
     detections: Iterable[Detection],
     videos: Iterable[Video],
-    tiou: Sequence[float] = THUMOS14_TIOU,
+    tiou: Sequence[float] | None = None,
     protocol: str = "activitynet",
 ) -> Evaluation:
     """Mean average precision of detections against the segments of the videos.
@@ -101,7 +106,8 @@ def evaluate(
         detections: in any order; it decides only between equal scores.
         videos: the ground truth; only `id`, `segments` and, by some rules, `ambiguous` are looked
             at.
-        tiou: IoU thresholds in (0, 1]; each is evaluated by itself.
+        tiou: IoU thresholds in (0, 1]; each is evaluated by itself. By default 0.1, 0.2, .., 0.7
+            as the code of the protocol has them.
         protocol: one of `PROTOCOLS`.
 
     Returns:
@@ -119,7 +125,7 @@ def evaluate(
     if protocol not in PROTOCOLS:
         known = ", ".join(map(repr, PROTOCOLS))
         raise ValueError(f"protocol={protocol!r}; expected one of {known}")
-    levels = _thresholds(tiou)
+    levels = _thresholds(tiou_range(0.1, 0.7, 0.1, protocol) if tiou is None else tiou)
     per_class = PROTOCOLS[protocol](list(detections), list(videos), levels)
     mean = np.mean(list(per_class.values()), axis=0)
     return Evaluation(protocol, tuple(levels.tolist()), mean, per_class)
