@@ -1,0 +1,78 @@
+"""Recompute committed records with changed code of the method, and compare every digit.
+
+    python tools/compare_method.py             all records of seed 0: an hour on one core
+    python tools/compare_method.py --data synthetic-tiny       seconds
+
+Where all are equal, the code is entered in `results/same_numbers.toml` and the records stand; where
+one is not, nothing is written and the records have to be made anew (`make reproduce-all`). It
+compares on one thread, as the records were made, and on the kind of CPU they were made on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+import torch
+from tqdm import tqdm
+
+from amslib import Config, load, records, train
+from amslib.records import COMMITTED, SAME_NUMBERS, code_fingerprint
+from amslib.train import groups_of
+
+FILE_HEAD = (
+    "# Code of the method (see METHOD in amslib/records.py) that gave the same numbers, digit\n"
+    "# by digit, as the code that the records here were made with.\n"
+    "# Written by tools/compare_method.py.\n"
+)
+
+
+def committed(dataset, seed: int) -> list[dict]:
+    """Contents of the records of a data set and seed."""
+    contents = [json.loads(path.read_text()) for path in sorted(COMMITTED.glob("*.json"))]
+    mark = dataset.fingerprint
+    return [c for c in contents if c["seed"] == seed and c["dataset"]["fingerprint"] == mark]
+
+
+def differing(dataset, seed: int, contents: Sequence[dict]) -> list[str]:
+    """Keys of the records that come out otherwise now."""
+    configs = [Config(**content["config"]) for content in contents]
+    wrong = []
+    for group in tqdm(groups_of(configs), unit="group", disable=not sys.stderr.isatty()):
+        runs = train(dataset, [configs[i] for i in group], seed, "cpu")
+        for i, run in zip(group, runs, strict=True):
+            again = [records._scores(run, dataset, k, "cpu") for k in range(len(run.states))]
+            if json.loads(json.dumps(again)) != contents[i]["iterations"]:
+                wrong.append(contents[i]["key"])
+    return wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="synthetic", help="synthetic or synthetic-tiny")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    dataset = load(chosen.data)
+    contents = committed(dataset, chosen.seed)
+    (made_by,) = {content["made"]["method"] for content in contents}
+    wrong = differing(dataset, chosen.seed, contents)
+    if wrong:
+        sys.exit(f"{len(wrong)} of {len(contents)} records differ: {', '.join(wrong)}")
+    if made_by != code_fingerprint():
+        enter(made_by, [content["key"] for content in contents])
+    print(f"{len(contents)} records are equal to the last digit")
+
+
+def enter(made_by: str, keys: list[str]) -> None:
+    """Add the present code to `SAME_NUMBERS`."""
+    text = SAME_NUMBERS.read_text() if SAME_NUMBERS.is_file() else FILE_HEAD
+    rows = "".join(f'  "{key}",\n' for key in keys)
+    text += f'\n["{code_fingerprint()}"]\nas = "{made_by}"\nrecomputed = [\n{rows}]\n'
+    SAME_NUMBERS.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
