@@ -123,7 +123,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read as Linux counts it")
 def test_memory_does_not_grow_with_the_data(tmp_path):
-    """Three times the videos. In memory they would take the difference twice, when they are read."""
+    """Three times the videos; a store in memory fails this by a factor of four."""
     few, many = (write_large(tmp_path / str(n), n) for n in (120, 360))
     assert peak(tmp_path / "360") - peak(tmp_path / "120") < (many - few) / 2
 
