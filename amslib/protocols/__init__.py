@@ -6,8 +6,29 @@ Each is a function of (detections, videos, thresholds (n,)) that returns the ave
 
 from __future__ import annotations
 
+from . import cleaned, kits, snippets
 from .activitynet import ClassByClass
+from .subset import without_three
 
-PROTOCOLS = {"activitynet": ClassByClass()}
+PROTOCOLS = {
+    "activitynet": ClassByClass(),
+    "activitynet-210": without_three,
+    "co2net": snippets.CO2NET,
+    "wtalc": snippets.WTALC,
+    "thumos-2014": kits.THUMOS_2014,
+    "thumos-updated": kits.THUMOS_UPDATED,
+    "actionformer": cleaned.ACTIONFORMER,
+    "opentad": cleaned.OPENTAD,
+}
+DESCRIPTIONS = {
+    "activitynet": "in seconds; surest detection first, best free instance; interpolated AP",
+    "activitynet-210": "the same without three test videos of THUMOS14",
+    "co2net": "rounded to snippets of 0.64 s; ambiguous detections removed",
+    "wtalc": "as co2net, but the first instance that fits, and AP not interpolated",
+    "thumos-2014": "each instance takes the detection that overlaps most; AP at 11 recalls",
+    "thumos-updated": "the same, AP not interpolated",
+    "actionformer": "as activitynet, repeated and empty instances dropped",
+    "opentad": "as actionformer, thresholds of exactly 0.3 and 0.7",
+}
 # whose codes write their thresholds down, 0.3 and 0.7, where others compute 3 * 0.1 and 7 * 0.1
-LITERAL = frozenset()
+LITERAL = frozenset({"co2net", "wtalc", "opentad"})

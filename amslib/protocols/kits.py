@@ -1,0 +1,133 @@
+"""The organisers' kits for THUMOS14: "thumos-2014", and "thumos-updated" of the year after.
+
+Each instance, in annotation order, takes the detection of its video and class that overlaps it
+most, however unsure, among those not yet taken (of equal ones the surer), if the IoU is strictly
+above the threshold. A detection that nothing took and that overlaps an ambiguous interval of its
+video counts neither way. Intervals that end before they start are turned round.
+
+The kit of 2014 averages the best precision at eleven levels of recall, and of equal scores ranks
+hits first; the updated one sums the precisions at the hits, and of equal scores ranks by the name
+of the video, then as given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data.video import Video
+from ..detections import Detection
+from .matching import Table, _pairs, greedy
+from .tables import in_seconds
+
+# 0:0.1:1 as Octave computes it; a recall of exactly 3/10, 6/10 or 7/10 misses its level
+RECALLS = (
+    *(0.0, 0.1, 0.2, 0.30000000000000004, 0.4, 0.5),
+    *(0.6000000000000001, 0.7000000000000001, 0.8, 0.9, 1.0),
+)
+
+
+class Kit(NamedTuple):
+    """One of the two kits.
+
+    Args:
+        average_precision: (scores (N,), hits (N, n), kept (N, n), number of instances) of one
+            class, the rows by falling score -> precisions (n,).
+    """
+
+    average_precision: Callable
+
+    def __call__(
+        self, detections: Sequence[Detection], videos: Sequence[Video], tiou: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Average precisions (n,) of each class at the thresholds (n,)."""
+        classes, found, truth, ambiguous = prepare(detections, videos)
+        per_class = {}
+        for k, name in enumerate(classes):
+            mine, instances = found.label == k, truth.rows(truth.label == k)
+            rows, unclear = found.rows(mine), ambiguous[mine]
+            hits = taken_by_instances(rows, instances, tiou)
+            kept = hits | ~unclear[:, None]
+            ap = self.average_precision(rows.score, hits, kept, len(instances.label))
+            per_class[name] = ap
+        return per_class
+
+
+def prepare(
+    detections: Sequence[Detection], videos: Sequence[Video]
+) -> tuple[list[str], Table, Table, np.ndarray]:
+    """Class names, detections by falling score, instances, and which detections are ambiguous.
+
+    Of equal scores the video's name decides, then the order given. Videos are numbered by name,
+    those without ground truth too; instances are sorted by video, then as annotated.
+    """
+    classes, found, truth = in_seconds(detections, videos)
+    names = sorted({*(v.id for v in videos), *(d.video for d in detections)})
+    number = {name: i for i, name in enumerate(names)}
+    of_given = np.array([number[v.id] for v in videos], int)
+    found = _ordered(found._replace(video=np.array([number[d.video] for d in detections], int)))
+    truth = _ordered(truth._replace(video=of_given[truth.video]))
+    truth = truth.rows(np.argsort(truth.video, kind="stable"))
+    spans = [(number[v.id], *sorted(span)) for v in videos for span in v.ambiguous]
+    found = found.rows(np.lexsort((found.video, -found.score)))
+    return classes, found, truth, _overlaps_any(found, sorted(spans, key=lambda span: span[0]))
+
+
+def _ordered(table: Table) -> Table:
+    return table._replace(
+        start=np.minimum(table.start, table.end), end=np.maximum(table.start, table.end)
+    )
+
+
+def _overlaps_any(found: Table, spans: list[tuple[int, float, float]]) -> np.ndarray:
+    """Whether each detection overlaps an interval of its video, (N,)."""
+    video, start, end = np.array(spans, float).reshape(-1, 3).T
+    det, other = _pairs(found.video, video)
+    common = np.minimum(found.end[det], end[other]) - np.maximum(found.start[det], start[other])
+    overlaps = np.zeros(len(found.video), bool)
+    overlaps[det[common > 0]] = True
+    return overlaps
+
+
+def taken_by_instances(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarray:
+    """Hits (N, n) of one class's detections, given by falling score, at n thresholds."""
+    det, inst = _pairs(found.video, truth.video)
+    low = np.maximum(found.start[det], truth.start[inst])
+    common = np.minimum(found.end[det], truth.end[inst]) - low
+    hull = np.maximum(found.end[det], truth.end[inst])
+    hull = hull - np.minimum(found.start[det], truth.start[inst])
+    near = np.flatnonzero(common > 0)
+    overlap = common[near] / hull[near]
+    order = np.lexsort((det[near], -overlap, inst[near]))
+    det, inst, overlap = det[near][order], inst[near][order], overlap[order]
+    pair, level = np.nonzero(overlap[:, None] > tiou)
+    det, inst = det[pair], inst[pair]
+    taken = greedy(inst * len(tiou) + level, det * len(tiou) + level)
+    hits = np.zeros((len(found.score), len(tiou)), bool)
+    hits[det[taken], level[taken]] = True
+    return hits
+
+
+def summed_over_kept(scores, hits: np.ndarray, kept: np.ndarray, positives: int) -> np.ndarray:
+    """The updated kit: sum of the precisions at the hits over the number of instances."""
+    precision = np.cumsum(hits, axis=0) / np.maximum(np.cumsum(kept, axis=0), 1)
+    return np.where(hits, precision, 0).sum(axis=0) / positives
+
+
+def eleven_points(scores, hits: np.ndarray, kept: np.ndarray, positives: int) -> np.ndarray:
+    """The kit of 2014: mean of the best precision at each of `RECALLS` or beyond."""
+    return np.array(
+        [_eleven(hits[k, i], scores[k], positives) for i, k in enumerate(kept.T)], float
+    )
+
+
+def _eleven(hits: np.ndarray, scores: np.ndarray, positives: int) -> float:
+    found = np.cumsum(hits[np.lexsort((~hits, -scores))])
+    precision, recall = found / np.arange(1, len(found) + 1), found / positives
+    return np.mean([precision[recall >= level].max(initial=0) for level in RECALLS])
+
+
+THUMOS_2014 = Kit(eleven_points)
+THUMOS_UPDATED = Kit(summed_over_kept)
