@@ -1,0 +1,196 @@
+"""Every protocol: the official codes' own output, and a slow reference on nasty cases."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from protocol_reference import nasty_case, reference
+
+from amslib.data.video import Video
+from amslib.detections import Detection, read_detections, read_ground_truth
+from amslib.evaluation import evaluate, tiou_range
+from amslib.protocols import DESCRIPTIONS, LITERAL, PROTOCOLS, kits, snippets
+
+GOLDEN = Path(__file__).parents[2] / "shared" / "data" / "detections"
+released = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no ../shared/data/detections")
+NAMES_THERE = {
+    "activitynet": "A_stable",
+    "activitynet-210": "A_210_stable",
+    "co2net": "B_stable",
+    "wtalc": "D_stable",
+    "thumos-2014": "E_2014",
+    "thumos-updated": "E_updated",
+    "actionformer": "F_actionformer",
+    "opentad": "F_opentad",
+}
+# 0/0 makes an IoU of NaN, which counts as a hit, or an unknown label stops the official code
+MISBEHAVES = {
+    ("inverted_det_nan", "activitynet"): 0.0,
+    ("inverted_det_nan", "actionformer"): 0.0,
+    ("zero_length_gt_and_det", "activitynet"): 0.0,
+    ("label_unknown_everywhere", "activitynet"): 1.0,
+}
+
+
+def agree(result, golden, left_out=()):
+    assert set(result.per_class) == set(golden["per_class"])
+    compared = set(golden["per_class"]) - set(left_out)
+    assert len(compared) >= len(golden["per_class"]) / 2
+    for name in compared:
+        ap = golden["per_class"][name]
+        np.testing.assert_allclose(result.per_class[name], ap, atol=1e-9, rtol=0, err_msg=name)
+
+
+@released
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("name", ["S1", "S2", "S3", "S4", "S5"])
+def test_official_code(name, protocol):
+    golden = json.loads((GOLDEN / f"expected_{name}.json").read_text())
+    if protocol == "activitynet-210" and name in ("S1", "S2", "S3"):
+        assert NAMES_THERE[protocol] not in golden  # the three videos are not in these sets
+        return
+    file, expected = GOLDEN / f"{name}.json.gz", golden[NAMES_THERE[protocol]]
+    result = evaluate(read_detections(file), read_ground_truth(file), expected["tiou"], protocol)
+    # ActionFormer's and OpenTAD's figures were made with unstable sorts
+    ties = golden["A"]["info"]["tie_sensitive_classes"] if protocol[0] in "ao" else ()
+    loose = ties if NAMES_THERE[protocol].startswith("F") else ()
+    agree(result, expected, loose)
+    if not loose:
+        np.testing.assert_allclose(result.map, expected["mAP"], atol=1e-9, rtol=0)
+
+
+@released
+@pytest.mark.filterwarnings("ignore::amslib.data.findings.DataWarning")
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_official_code_on_micro_cases(protocol, tmp_path):
+    cases = json.loads((GOLDEN / "micro.json").read_text())
+    golden = json.loads((GOLDEN / "expected_micro.json").read_text())
+    assert len(cases) == 41
+    compared = 0
+    for name, case in cases.items():
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps(case))
+        given = read_detections(file), read_ground_truth(file)
+        expected = golden[name].get(NAMES_THERE[protocol])
+        if (name, protocol) in MISBEHAVES:
+            result = evaluate(*given, protocol=protocol)
+            assert result.map.tolist() == [MISBEHAVES[name, protocol]] * 7
+        elif expected and not expected["per_class"]:  # nothing is left of the ground truth
+            with pytest.raises(ValueError, match="no segment in any of the 1 videos"):
+                evaluate(*given, protocol=protocol)
+        elif expected:
+            agree(evaluate(*given, expected["tiou"], protocol), expected)
+            compared += 1
+    assert compared >= 38 or protocol == "activitynet-210"
+
+
+@pytest.mark.filterwarnings("ignore::amslib.data.findings.DataWarning")
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_reference(protocol):
+    compare(protocol, PROTOCOLS[protocol])
+
+
+def compare(protocol, rules, cases=120):
+    rng = np.random.default_rng(0)
+    levels = np.array([*tiou_range(0.1, 0.9, 0.2, protocol), 1 / 3])
+    for _ in range(cases):
+        detections, videos = nasty_case(rng)
+        expected = reference(protocol, detections, videos, levels)
+        found = rules(detections, videos, levels)
+        assert found.keys() == expected.keys()
+        for label, ap in expected.items():
+            np.testing.assert_allclose(found[label], ap, atol=1e-12, rtol=0)
+
+
+def mutant(module, name, wrong):
+    """Protocols that use a function of a module, each with this function gone wrong."""
+    return lambda patch: patch.setattr(module, name, wrong(getattr(module, name)))
+
+
+MUTANTS = {
+    ("co2net", "half away from zero"): mutant(
+        snippets, "rounded", lambda _: lambda t: np.floor(t * 25 / 16 + 0.5)
+    ),
+    ("wtalc", "half away from zero"): mutant(
+        snippets, "rounded", lambda _: lambda t: np.floor(t * 25 / 16 + 0.5)
+    ),
+    ("thumos-updated", "not turned round"): mutant(kits, "_ordered", lambda _: lambda t: t),
+    ("thumos-2014", "literal recalls"): mutant(
+        kits, "RECALLS", lambda _: tuple(i / 10 for i in range(11))
+    ),
+    ("thumos-updated", "ambiguous count"): mutant(
+        kits, "_overlaps_any", lambda _: lambda found, spans: np.zeros(len(found.video), bool)
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::amslib.data.findings.DataWarning")
+@pytest.mark.parametrize("which", MUTANTS, ids=" ".join)
+def test_mutants_are_caught(which, monkeypatch):
+    MUTANTS[which](monkeypatch)
+    with pytest.raises(AssertionError):
+        compare(which[0], PROTOCOLS[which[0]], cases=600)
+
+
+@pytest.mark.filterwarnings("ignore::amslib.data.findings.DataWarning")
+@pytest.mark.parametrize(
+    "protocol, like",
+    [("wtalc", "co2net"), ("co2net", "activitynet"), ("thumos-updated", "activitynet")]
+    + [("thumos-2014", "thumos-updated"), ("actionformer", "opentad"), ("opentad", "activitynet")],
+)
+def test_no_two_protocols_are_the_same(protocol, like):
+    with pytest.raises(AssertionError):
+        compare(protocol, PROTOCOLS[like], cases=300)
+
+
+# Properties and the surface
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_is_right_is_worth_everything(protocol):
+    segments = ((0.64, 3.2, "X"), (6.4, 12.8, "X"), (4.48, 5.76, "Y"))
+    video = Video("v", segments=segments, ambiguous=((20.0, 25.0),))
+    right = [Detection("v", label, s, e, s) for s, e, label in segments]
+    result = evaluate(right, [video], protocol=protocol)
+    assert result.protocol == protocol and result.map == pytest.approx(np.ones(7))
+    assert evaluate([], [video], protocol=protocol).map.tolist() == [0] * 7
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_thresholds_are_the_codes_own_doubles(protocol):
+    video = Video("v", segments=((0.0, 6.4, "X"),))
+    third, seventh = evaluate([], [video], protocol=protocol).tiou[2::4]
+    literal = protocol in ("co2net", "wtalc", "opentad")
+    assert (protocol in LITERAL) == literal
+    assert (third, seventh) == ((0.3, 0.7) if literal else (3 * 0.1, 7 * 0.1))
+
+
+def test_three_videos_are_left_out_on_both_sides():
+    video = Video("a", segments=((0.0, 5.0, "X"),))
+    other = replace(video, id="video_test_0000270")
+    found = [Detection("a", "X", 0, 5, 0.5), Detection("video_test_0000270", "X", 8, 9, 0.9)]
+    assert evaluate(found, [video, other], (0.5,)).map == [0.25]
+    assert evaluate(found, [video, other], (0.5,), "activitynet-210").map == [1.0]
+
+
+def test_an_unknown_protocol_is_told_the_known_ones():
+    with pytest.raises(
+        ValueError, match="protocol='co2'; expected one of 'activitynet', .*'opentad'"
+    ):
+        evaluate([], [], protocol="co2")
+
+
+def test_every_protocol_is_described():
+    assert DESCRIPTIONS.keys() == PROTOCOLS.keys() and LITERAL <= PROTOCOLS.keys()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_inputs_are_left_as_they_are(protocol):
+    detections, videos = nasty_case(np.random.default_rng(5))
+    before = repr(detections), repr(videos)
+    PROTOCOLS[protocol](detections, videos, np.array([0.5]))
+    assert (repr(detections), repr(videos)) == before
