@@ -1,39 +1,34 @@
 """The rules by which the field's evaluation codes score detections, by name.
 
 Each is a function of (detections, videos, thresholds (n,)) that returns the average precisions
-(n,) of each class; `DESCRIPTIONS` says in a line what is particular to it. Where an official code
-misbehaves (0/0, a label that no instance has, a class without detections) the sane value is given.
+(n,) of each class.
 """
 
 from __future__ import annotations
 
+from . import cleaned, kits, snippets
 from .activitynet import ClassByClass
-from .cleaned import InSecondsCleaned, a_millisecond, positive
-from .kits import ThumosKit, best_free_detection, original_ap, updated_ap
-from .precision import mean_precision_at_hits
-from .snippets import first_free_instance, in_annotated_videos, in_snippets
-from .subset import in_210_videos
+from .subset import without_three
 
 PROTOCOLS = {
     "activitynet": ClassByClass(),
-    "activitynet-210": ClassByClass(in_210_videos),
-    "co2net": ClassByClass(in_snippets),
-    "wtalc": ClassByClass(in_annotated_videos, first_free_instance, mean_precision_at_hits),
-    "thumos-2014": ThumosKit(original_ap, best_free_detection),
-    "thumos-updated": ThumosKit(updated_ap, best_free_detection),
-    "actionformer": ClassByClass(InSecondsCleaned(a_millisecond)),
-    "opentad": ClassByClass(InSecondsCleaned(positive)),
+    "activitynet-210": without_three,
+    "co2net": snippets.CO2NET,
+    "wtalc": snippets.WTALC,
+    "thumos-2014": kits.THUMOS_2014,
+    "thumos-updated": kits.THUMOS_UPDATED,
+    "actionformer": cleaned.ACTIONFORMER,
+    "opentad": cleaned.OPENTAD,
 }
-# for users, a line each
-DESCRIPTIONS: dict[str, str] = {
-    "activitynet": "best free instance by score, area under the interpolated curve; the default",
-    "activitynet-210": "the same without videos 270, 1292 and 1496 of THUMOS14's test part",
-    "co2net": "the same in whole snippets, without detections that meet an ambiguous interval",
-    "wtalc": "in snippets like co2net, but first free instance, and no interpolation",
-    "thumos-2014": "the challenge's kit: best detection per instance, precision at 11 recalls",
-    "thumos-updated": "the kit's later version: the same matching, mean precision at hits",
-    "actionformer": "activitynet without repeated instances and those shorter than 1 ms",
-    "opentad": "activitynet without repeated and empty instances, thresholds 0.3 and 0.7 exactly",
+DESCRIPTIONS = {
+    "activitynet": "in seconds; surest detection first, best free instance; interpolated AP",
+    "activitynet-210": "the same without three test videos of THUMOS14",
+    "co2net": "rounded to snippets of 0.64 s; ambiguous detections removed",
+    "wtalc": "as co2net, but the first instance that fits, and AP not interpolated",
+    "thumos-2014": "each instance takes the detection that overlaps most; AP at 11 recalls",
+    "thumos-updated": "the same, AP not interpolated",
+    "actionformer": "as activitynet, repeated and empty instances dropped",
+    "opentad": "as actionformer, thresholds of exactly 0.3 and 0.7",
 }
 # whose codes write their thresholds down, 0.3 and 0.7, where others compute 3 * 0.1 and 7 * 0.1
 LITERAL = frozenset({"co2net", "wtalc", "opentad"})

@@ -1,59 +1,54 @@
-"""ActionFormer's and OpenTAD's rules: those of "activitynet" on annotations that were cleaned.
+"""ActivityNet's rules on cleaned ground truth: ActionFormer and OpenTAD.
 
-Of instances of one class in one video that start and end within a millisecond of each other only
-the first counts, and none that is too short does: below a millisecond for "actionformer", of no
-length at all for "opentad". The latter writes its thresholds down as 0.3 and 0.7.
+Of instances of one label that agree within a millisecond at both ends only the first is kept, and
+instances that last no time are dropped: shorter than a millisecond in ActionFormer, not longer than
+zero in OpenTAD. Labels that no instance is left of are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from ..data.video import Video
 from ..detections import Detection
+from .activitynet import ClassByClass
 from .matching import Table
 from .tables import in_seconds
 
 TOLERANCE = 1e-3  # seconds
 
 
-class InSecondsCleaned(NamedTuple):
-    """Like `in_seconds`, on instances that are neither copies nor too short.
-
-    Args:
-        long_enough: of a length in seconds, whether it is.
-    """
-
-    long_enough: Callable[[float], bool]
-
-    def __call__(
-        self, detections: Sequence[Detection], videos: Sequence[Video]
-    ) -> tuple[list[str], Table, Table]:
-        """Class names, all detections and the remaining instances as tables."""
-        cleaned = [replace(v, segments=self._kept(v.segments)) for v in videos]
-        return in_seconds(detections, cleaned)
-
-    def _kept(self, segments) -> tuple:
-        kept = []
-        for segment in segments:
-            long_enough = self.long_enough(segment[1] - segment[0])
-            if long_enough and not any(_copies(segment, earlier) for earlier in kept):
-                kept.append(segment)
-        return tuple(kept)
+def without_repeats(video: Video) -> Video:
+    """The video without instances that repeat an earlier one that is kept."""
+    kept: list = []
+    for start, end, label in video.segments:
+        if not any(
+            label == other and abs(start - s) <= TOLERANCE and abs(end - e) <= TOLERANCE
+            for s, e, other in kept
+        ):
+            kept.append((start, end, label))
+    return replace(video, segments=tuple(kept))
 
 
-def _copies(one, other) -> bool:
-    (start, end, label), (s, e, c) = one, other
-    return label == c and abs(start - s) <= TOLERANCE and abs(end - e) <= TOLERANCE
+def for_actionformer(
+    detections: Sequence[Detection], videos: Sequence[Video]
+) -> tuple[list[str], Table, Table]:
+    """`in_seconds` of ActionFormer's ground truth."""
+    return in_seconds(detections, [_lasting(without_repeats(v), TOLERANCE) for v in videos])
 
 
-def a_millisecond(length: float) -> bool:
-    """ActionFormer's shortest instance."""
-    return length >= TOLERANCE
+def for_opentad(
+    detections: Sequence[Detection], videos: Sequence[Video]
+) -> tuple[list[str], Table, Table]:
+    """`in_seconds` of OpenTAD's ground truth."""
+    return in_seconds(detections, [without_repeats(_lasting(v, 5e-324)) for v in videos])
 
 
-def positive(length: float) -> bool:
-    """Any length at all, as for OpenTAD."""
-    return length > 0
+def _lasting(video: Video, shortest: float) -> Video:
+    segments = tuple(s for s in video.segments if s[1] - s[0] >= shortest)
+    return replace(video, segments=segments)
+
+
+ACTIONFORMER = ClassByClass(prepare=for_actionformer)
+OPENTAD = ClassByClass(prepare=for_opentad)

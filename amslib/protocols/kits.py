@@ -1,15 +1,13 @@
-"""The THUMOS challenge's evaluation kits: "thumos-2014" and "thumos-updated".
+"""The organisers' kits for THUMOS14: "thumos-2014", and "thumos-updated" of the year after.
 
-Times are seconds, and an interval that ends before it starts is turned around. In each video and
-class the instances take their turn, in annotation order: each is hit by the detection that overlaps
-it most (of equal ones the more confident) among those not yet used, whatever its confidence,
-provided that the IoU is > threshold. Detections that hit nothing and overlap an ambiguous interval
-of their video are then left out; the others, in whatever video, are false positives.
+Each instance, in annotation order, takes the detection of its video and class that overlaps it
+most, however unsure, among those not yet taken (of equal ones the surer), if the IoU is strictly
+above the threshold. A detection that nothing took and that overlaps an ambiguous interval of its
+video counts neither way. Intervals that end before they start are turned round.
 
-"thumos-updated" ranks by falling confidence (equal ones by the name of the video) and sums the
-precisions at hits over the number of instances. "thumos-2014" ranks hits before false positives of
-the same confidence and takes the mean of the precision at 11 levels of recall. A class whose
-detections are all left out has 0 (the updated kit stops there).
+The kit of 2014 averages the best precision at eleven levels of recall, and of equal scores ranks
+hits first; the updated one sums the precisions at the hits, and of equal scores ranks by the name
+of the video, then as given.
 """
 
 from __future__ import annotations
@@ -21,88 +19,115 @@ import numpy as np
 
 from ..data.video import Video
 from ..detections import Detection
-from .ambiguous import ambiguous_intervals, meets
 from .matching import Table, _pairs, greedy
-from .precision import eleven_point_precision, mean_precision_at_hits
 from .tables import in_seconds
 
+# 0:0.1:1 as Octave computes it; a recall of exactly 3/10, 6/10 or 7/10 misses its level
+RECALLS = (
+    *(0.0, 0.1, 0.2, 0.30000000000000004, 0.4, 0.5),
+    *(0.6000000000000001, 0.7000000000000001, 0.8, 0.9, 1.0),
+)
 
-class ThumosKit(NamedTuple):
-    """Rules by which instances look for detections, and ambiguous ones are left out afterwards.
+
+class Kit(NamedTuple):
+    """One of the two kits.
 
     Args:
-        average_precision: (detections, hits (N, n), counted (N, n), number of instances) of one
-            class, by rank -> precisions (n,).
-        match: (detections, instances, thresholds (n,)) of one class -> hits (N, n).
+        average_precision: (scores (N,), hits (N, n), kept (N, n), number of instances) of one
+            class, the rows by falling score -> precisions (n,).
     """
 
     average_precision: Callable
-    match: Callable
 
     def __call__(
         self, detections: Sequence[Detection], videos: Sequence[Video], tiou: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Average precisions (n,) of each class at the thresholds (n,)."""
-        classes, found, truth = in_seconds(detections, videos)
-        tables = found, truth, ambiguous_intervals(videos)
-        found, truth, ambiguous = _by_name(detections, videos, *map(_in_order, tables))
-        found = found.rows(np.lexsort((found.video, -found.score)))
-        excused = meets(found, ambiguous)
+        classes, found, truth, ambiguous = prepare(detections, videos)
         per_class = {}
         for k, name in enumerate(classes):
             mine, instances = found.label == k, truth.rows(truth.label == k)
-            ranked = found.rows(mine)
-            hits = self.match(ranked, instances, tiou)
-            counted = hits | ~excused[mine, None]
-            positives = len(instances.label)
-            per_class[name] = self.average_precision(ranked, hits, counted, positives)
+            rows, unclear = found.rows(mine), ambiguous[mine]
+            hits = taken_by_instances(rows, instances, tiou)
+            kept = hits | ~unclear[:, None]
+            ap = self.average_precision(rows.score, hits, kept, len(instances.label))
+            per_class[name] = ap
         return per_class
 
 
-def _in_order(table: Table) -> Table:
-    start, end = np.minimum(table.start, table.end), np.maximum(table.start, table.end)
-    return table._replace(start=start, end=end)
+def prepare(
+    detections: Sequence[Detection], videos: Sequence[Video]
+) -> tuple[list[str], Table, Table, np.ndarray]:
+    """Class names, detections by falling score, instances, and which detections are ambiguous.
 
-
-def _by_name(detections, videos, found, *given) -> tuple[Table, ...]:
-    """The tables, their videos numbered by name, also those only detections know of."""
-    names = sorted({v.id for v in videos} | {d.video for d in detections})
+    Of equal scores the video's name decides, then the order given. Videos are numbered by name,
+    those without ground truth too; instances are sorted by video, then as annotated.
+    """
+    classes, found, truth = in_seconds(detections, videos)
+    names = sorted({*(v.id for v in videos), *(d.video for d in detections)})
     number = {name: i for i, name in enumerate(names)}
-    found = found._replace(video=np.array([number[d.video] for d in detections], int))
-    place = np.array([number[v.id] for v in videos], int)
-    given = [table._replace(video=place[table.video]) for table in given]
-    return found, *(t.rows(np.argsort(t.video, kind="stable")) for t in given)
+    of_given = np.array([number[v.id] for v in videos], int)
+    found = _ordered(found._replace(video=np.array([number[d.video] for d in detections], int)))
+    truth = _ordered(truth._replace(video=of_given[truth.video]))
+    truth = truth.rows(np.argsort(truth.video, kind="stable"))
+    spans = [(number[v.id], *sorted(span)) for v in videos for span in v.ambiguous]
+    found = found.rows(np.lexsort((found.video, -found.score)))
+    return classes, found, truth, _overlaps_any(found, sorted(spans, key=lambda span: span[0]))
 
 
-def best_free_detection(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarray:
-    """Hits (N, n) of one class's detections, given by rank, at n thresholds."""
+def _ordered(table: Table) -> Table:
+    return table._replace(
+        start=np.minimum(table.start, table.end), end=np.maximum(table.start, table.end)
+    )
+
+
+def _overlaps_any(found: Table, spans: list[tuple[int, float, float]]) -> np.ndarray:
+    """Whether each detection overlaps an interval of its video, (N,)."""
+    video, start, end = np.array(spans, float).reshape(-1, 3).T
+    det, other = _pairs(found.video, video)
+    common = np.minimum(found.end[det], end[other]) - np.maximum(found.start[det], start[other])
+    overlaps = np.zeros(len(found.video), bool)
+    overlaps[det[common > 0]] = True
+    return overlaps
+
+
+def taken_by_instances(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarray:
+    """Hits (N, n) of one class's detections, given by falling score, at n thresholds."""
     det, inst = _pairs(found.video, truth.video)
-    overlap = _overlap(found.start[det], found.end[det], truth.start[inst], truth.end[inst])
-    near = np.flatnonzero(overlap > tiou.min())
-    near = near[np.lexsort((det[near], -overlap[near], inst[near]))]
-    pair, level = np.nonzero(overlap[near, None] > tiou)
-    det, inst = det[near[pair]], inst[near[pair]]
+    low = np.maximum(found.start[det], truth.start[inst])
+    common = np.minimum(found.end[det], truth.end[inst]) - low
+    hull = np.maximum(found.end[det], truth.end[inst])
+    hull = hull - np.minimum(found.start[det], truth.start[inst])
+    near = np.flatnonzero(common > 0)
+    overlap = common[near] / hull[near]
+    order = np.lexsort((det[near], -overlap, inst[near]))
+    det, inst, overlap = det[near][order], inst[near][order], overlap[order]
+    pair, level = np.nonzero(overlap[:, None] > tiou)
+    det, inst = det[pair], inst[pair]
     taken = greedy(inst * len(tiou) + level, det * len(tiou) + level)
     hits = np.zeros((len(found.score), len(tiou)), bool)
     hits[det[taken], level[taken]] = True
     return hits
 
 
-def _overlap(start, end, true_start, true_end) -> np.ndarray:
-    """What two intervals share over what they span together, elementwise; 0 where nothing."""
-    shared = np.minimum(end, true_end) - np.maximum(start, true_start)
-    span = np.maximum(end, true_end) - np.minimum(start, true_start)
-    return np.divide(shared, span, out=np.zeros_like(shared), where=shared > 0)
+def summed_over_kept(scores, hits: np.ndarray, kept: np.ndarray, positives: int) -> np.ndarray:
+    """The updated kit: sum of the precisions at the hits over the number of instances."""
+    precision = np.cumsum(hits, axis=0) / np.maximum(np.cumsum(kept, axis=0), 1)
+    return np.where(hits, precision, 0).sum(axis=0) / positives
 
 
-def updated_ap(found: Table, hits: np.ndarray, counted: np.ndarray, positives: int) -> np.ndarray:
-    """Sums (n,) of the precisions at hits over the number of instances."""
-    return mean_precision_at_hits(hits, positives, counted)
+def eleven_points(scores, hits: np.ndarray, kept: np.ndarray, positives: int) -> np.ndarray:
+    """The kit of 2014: mean of the best precision at each of `RECALLS` or beyond."""
+    return np.array(
+        [_eleven(hits[k, i], scores[k], positives) for i, k in enumerate(kept.T)], float
+    )
 
 
-def original_ap(found: Table, hits: np.ndarray, counted: np.ndarray, positives: int) -> np.ndarray:
-    """Means (n,) of the precision at 11 levels of recall, of equal scores the hits first."""
-    best_first = [np.lexsort((~hit, -found.score)) for hit in hits.T]
-    columns = zip(best_first, hits.T, counted.T, strict=True)
-    ranked = [hit[order][kept[order]] for order, hit, kept in columns]
-    return np.array([eleven_point_precision(hit, positives) for hit in ranked])
+def _eleven(hits: np.ndarray, scores: np.ndarray, positives: int) -> float:
+    found = np.cumsum(hits[np.lexsort((~hits, -scores))])
+    precision, recall = found / np.arange(1, len(found) + 1), found / positives
+    return np.mean([precision[recall >= level].max(initial=0) for level in RECALLS])
+
+
+THUMOS_2014 = Kit(eleven_points)
+THUMOS_UPDATED = Kit(summed_over_kept)

@@ -1,15 +1,11 @@
-"""Scoring in snippets of 16 frames at 25 fps: "co2net" (also DELU's) and "wtalc".
+"""The rules of codes that score in snippets of 16 frames at 25 fps: CO2-Net (and DELU), W-TALC.
 
-Both ends of everything are rounded to whole snippets, halves to the even one. What is then empty
-overlaps nothing: such an instance counts and cannot be hit, such a detection is a false positive.
-A detection of any class that shares a snippet with an ambiguous interval is removed beforehand,
-whether or not it would have been a hit.
-
-"co2net" goes on as "activitynet" does. "wtalc" also removes the detections of videos without
-instances. By falling score (of equal ones the earlier first) each detection hits the first instance
-in annotation order with IoU >= threshold that no earlier one has hit; average precision is the sum
-of the precisions at hits over the number of instances, without interpolation. (Where a class is
-left without a detection, its code returns 0 for the whole mAP; here the class has 0.)
+All times are rounded to whole snippets, so that a short instance may become empty; it counts, and
+nothing can hit it. A detection that shares a snippet with an ambiguous interval of its video is
+removed beforehand, hit or not. CO2-Net then scores as ActivityNet does. W-TALC leaves out
+detections in videos without instances, takes detections by falling score (of equal ones the
+earlier first), lets each hit the first free instance in annotation order with IoU >= threshold,
+and sums the precisions at the hits without interpolation.
 """
 
 from __future__ import annotations
@@ -20,40 +16,51 @@ import numpy as np
 
 from ..data.video import Video
 from ..detections import Detection
-from .ambiguous import ambiguous_intervals, meets
+from .activitynet import ClassByClass
 from .matching import Table, _pairs, greedy, interval_iou
 from .tables import in_seconds
+
+
+def rounded(seconds: np.ndarray) -> np.ndarray:
+    """Seconds to whole snippets, exact halves to the even one.
+
+    >>> rounded(np.array([1.6, 0.64, 8.0]))
+    array([ 2.,  1., 12.])
+    """
+    return np.rint(seconds * 25 / 16)
 
 
 def in_snippets(
     detections: Sequence[Detection], videos: Sequence[Video]
 ) -> tuple[list[str], Table, Table]:
-    """Class names, unambiguous detections and instances as tables, times in whole snippets."""
+    """Class names, detections and instances in whole snippets, ambiguous detections removed."""
     classes, found, truth = in_seconds(detections, videos)
-    found, truth, ambiguous = map(_rounded, (found, truth, ambiguous_intervals(videos)))
-    return classes, found.rows(~meets(found, ambiguous)), truth
+    found, truth = (
+        table._replace(start=rounded(table.start), end=rounded(table.end))
+        for table in (found, truth)
+    )
+    spans = [(i, s, e) for i, v in enumerate(videos) for s, e in v.ambiguous]
+    place, start, end = np.array(spans, float).reshape(-1, 3).T
+    det, other = _pairs(found.video, place)
+    first = np.maximum(found.start[det], rounded(start)[other])
+    shared = np.minimum(found.end[det], rounded(end)[other]) - first
+    removed = np.zeros(len(found.video), bool)
+    removed[det[shared >= 1]] = True
+    return classes, found.rows(~removed), truth
 
 
 def in_annotated_videos(
     detections: Sequence[Detection], videos: Sequence[Video]
 ) -> tuple[list[str], Table, Table]:
-    """The same, only of videos with an instance of any class."""
+    """`in_snippets`, without the detections of videos that have no instance of any class."""
     classes, found, truth = in_snippets(detections, videos)
     return classes, found.rows(np.isin(found.video, truth.video)), truth
 
 
-def _rounded(table: Table) -> Table:
-    start, end = (np.rint(time * 25 / 16) for time in (table.start, table.end))
-    return table._replace(start=start, end=end)
-
-
 def first_free_instance(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarray:
-    """Hits (N, n) of one class's detections at n thresholds, by falling score.
-
-    Equal scores: the earlier detection first. Of several instances: the first in annotation order.
-    """
+    """Hits (N, n) of one class's detections at n thresholds, by falling score; see the module."""
     found = found.rows(np.argsort(-found.score, kind="stable"))
-    det, inst = _pairs(found.video, truth.video)
+    det, inst = _pairs(found.video, truth.video)  # by detection, then in annotation order
     iou = interval_iou(found.start[det], found.end[det], truth.start[inst], truth.end[inst])
     pair, level = np.nonzero(iou[:, None] >= tiou)
     det, inst = det[pair], inst[pair]
@@ -61,3 +68,13 @@ def first_free_instance(found: Table, truth: Table, tiou: np.ndarray) -> np.ndar
     hits = np.zeros((len(found.score), len(tiou)), bool)
     hits[det[taken], level[taken]] = True
     return hits
+
+
+def summed_ap(hits: np.ndarray, positives: int) -> np.ndarray:
+    """Sum of the precisions at the hits (N, n), over the number of instances, (n,)."""
+    precision = np.cumsum(hits, axis=0) / np.arange(1, len(hits) + 1)[:, None]
+    return np.where(hits, precision, 0).sum(axis=0) / positives
+
+
+CO2NET = ClassByClass(prepare=in_snippets)
+WTALC = ClassByClass(in_annotated_videos, first_free_instance, summed_ap)
