@@ -12,6 +12,7 @@ from .losses import (
     pseudo_labels,
     topk_mean,
 )
+from .panel import evaluate_panel
 from .records import Record, run_grid
 from .run import Run
 from .sampler import (
@@ -40,6 +41,7 @@ __all__ = [
     "coactivity_loss",
     "erase_weights",
     "evaluate",
+    "evaluate_panel",
     "fuse",
     "load",
     "localization_loss",

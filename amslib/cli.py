@@ -18,7 +18,9 @@ from .data import Dataset, DataWarning, check, load
 from .data.findings import describe
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
+from .panel import evaluate_panel
 from .parameters import unknown
+from .protocols import PROTOCOLS
 from .run import Run
 from .train import train
 
@@ -102,9 +104,11 @@ def evaluate_command(
     ground_truth: Annotated[
         Path | None, typer.Option(help="Annotations, if they are not in the detections' file.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="Rules of matching.")] = "activitynet",
+    protocol: Annotated[
+        str, typer.Option(help=f"all, or one of {', '.join(PROTOCOLS)}.")
+    ] = "activitynet",
     tiou: Annotated[
-        str, typer.Option(help="IoU thresholds, start:stop:step or a,b,c.")
+        str, typer.Option(help="IoU thresholds, start:stop:step or a,b,c; all has its own.")
     ] = "0.1:0.7:0.1",
     iteration: Annotated[int, typer.Option(help="Of the run; -1 is the last.")] = -1,
     device: Device = "auto",
@@ -113,7 +117,7 @@ def evaluate_command(
     """Print the mean average precision of a run, or of any file of detections."""
     if (run is None) == (detections is None):
         raise ValueError("give either --run FOLDER or --detections FILE")
-    levels = _thresholds(tiou)
+    levels = _thresholds(tiou, protocol)
     if detections is not None:
         found = read_detections(detections)
         videos = read_ground_truth(ground_truth or detections)
@@ -122,9 +126,14 @@ def evaluate_command(
         trained = Run.load(run)
         found = trained.predict(dataset.test, iteration, device, progress=sys.stderr.isatty())
         videos = dataset.test
-    result = evaluate(found, videos, levels, protocol)
+    if protocol == "all":
+        result = evaluate_panel(found, videos)
+    else:
+        result = evaluate(found, videos, levels, protocol)
     if as_json:
         print(json.dumps(result.to_dict()))
+    elif protocol == "all":
+        print(result)
     else:
         _print_evaluation(result, len(found), len(videos))
 
@@ -206,11 +215,11 @@ def _data_of(run: Path, data, snippet_seconds, option) -> Dataset:
     return dataset
 
 
-def _thresholds(text: str) -> tuple[float, ...]:
+def _thresholds(text: str, protocol: str) -> tuple[float, ...]:
     try:
         if ":" in text:
             start, stop, step = map(float, text.split(":"))
-            return tiou_range(start, stop, step)
+            return tiou_range(start, stop, step, protocol)
         return tuple(float(value) for value in text.split(","))
     except ValueError as error:
         example = "expected start:stop:step as 0.1:0.7:0.1, or a list as 0.5,0.75,0.95"
