@@ -39,7 +39,7 @@ def test_no_such_folder_or_name():
 
 def test_an_unknown_layout_says_what_was_looked_for(tmp_path):
     (tmp_path / "gt.json").write_text("{}")
-    pattern = r"no known layout; looked for one \*-I3D-JOINTFeatures\.npy .*not there: split_t"
+    pattern = r"no known layout; looked for .*BaS-Net, CoLA: gt\.json, .*\(not there: split_train"
     with pytest.raises(DataError, match=pattern):
         load(tmp_path)
 

@@ -7,8 +7,10 @@ occur decides.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from .findings import DataError, Finding, error
@@ -38,6 +40,59 @@ class Annotations(NamedTuple):
     subsets: list[str]
     classes: tuple[str, ...]
     findings: list[Finding]
+
+
+def read_json(file: Path):
+    """Whatever a json file holds.
+
+    Raises:
+        DataError: it cannot be read or is not json.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as reason:
+        message = f"no json file ({reason!r})"
+        raise DataError(error("json", file, message, "Get the file again")) from None
+
+
+def read_lines(file: Path) -> list[str]:
+    """The lines of a text file, stripped, empty ones left out.
+
+    Raises:
+        DataError: it is missing, or no text.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as reason:
+        message = f"no text file ({reason!r})"
+        raise DataError(error("text", file, message, "Get the file again")) from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def finite(value) -> float:
+    """A number, or text that is one.
+
+    Raises:
+        ValueError: it is neither, or not finite.
+    """
+    try:
+        number = float(value)
+    except (TypeError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is no finite number")
+    return number
+
+
+def names_of(values) -> tuple[str, ...]:
+    """A list of names.
+
+    Raises:
+        ValueError: it is no list, or an entry is no text.
+    """
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise ValueError(f"{values!r} is no list of names")
+    return tuple(values)
 
 
 def split(annotations: Annotations, file) -> tuple[tuple[Video, ...], tuple[Video, ...]]:
@@ -74,9 +129,7 @@ def instances(
     segments, found = [], []
     for pair, name in zip(times, names, strict=True):
         try:
-            start, end = (float(t) for t in pair)
-            if not math.isfinite(start + end):
-                raise ValueError
+            start, end = (finite(t) for t in pair)
             segments.append((start, end, name))
         except (TypeError, ValueError):
             message = f"segment {pair!r} of {name} is no pair of times"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from .annotated import Annotations, in_order, instances
+from .annotated import Annotations, finite, in_order, instances, names_of, read_json
 from .findings import DataError, error
 from .video import Video
 
@@ -15,15 +14,15 @@ AMBIGUOUS = "Ambiguous"  # a label of no class: intervals some protocols leave o
 def read_database(file: Path) -> Annotations:
     """Every video of ActivityNet's, ActionFormer's or BaS-Net's json; classes sorted by name.
 
-    Times may be strings, a duration may be absent.
+    Times may be strings, a duration may be absent; where there are no instances, ``"labels"`` are
+    the labels of the video.
 
     Raises:
         DataError: the file is not json or has no such database.
     """
     try:
-        database = json.loads(file.read_text(encoding="utf-8"))["database"]
-        entries = list(database.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as reason:
+        entries = list(read_json(file)["database"].items())
+    except (DataError, KeyError, TypeError, AttributeError) as reason:
         message = f'no json of the form {{"database": {{video: ..}}}} ({reason!r})'
         raise DataError(error("json", file, message, "Give an annotation file")) from None
     videos, subsets, findings = [], [], []
@@ -43,15 +42,18 @@ def read_database(file: Path) -> Annotations:
 
 
 def _video(name, entry, file):
-    times = [a["segment"] for a in entry["annotations"]]
-    labels = [str(a["label"]) for a in entry["annotations"]]
+    listed = entry.get("annotations", []) if "labels" in entry else entry["annotations"]
+    times = [a["segment"] for a in listed]
+    labels = [str(a["label"]) for a in listed]
     rows, found = instances(name, file, times, labels)
     segments = tuple(row for row in rows if row[2] != AMBIGUOUS)
+    given = names_of(entry.get("labels", []))
     video = Video(
         name,
-        labels=in_order((row[2] for row in segments), ()),
+        labels=in_order((row[2] for row in segments) if listed else given, ()),
         segments=segments,
         ambiguous=tuple(row[:2] for row in rows if row[2] == AMBIGUOUS),
-        duration=float(entry["duration"]) if "duration" in entry else None,
+        duration=finite(entry["duration"]) if "duration" in entry else None,
+        metadata={key: entry[key] for key in ("fps", "frame") if key in entry},
     )
     return video, str(entry["subset"]).lower(), found

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from .arrays import read_array, read_header
-from .findings import DataError, error, settle
+from .findings import DataError, Finding, error, settle
 from .rules import value_findings
+from .video import Video
+
+STREAMS = ("rgb", "flow")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,25 @@ class FeatureFile:
     def read(self) -> np.ndarray:
         """(T, D), memory-mapped."""
         return np.load(self.path, mmap_mode="r", allow_pickle=False)
+
+
+@dataclass(frozen=True)
+class FileHalf:
+    """One stream of one video whose `.npy` file of shape (T, 2 D) holds both; half 0 is first."""
+
+    file: FeatureFile
+    half: int
+    path = property(lambda self: self.file.path)
+    dtype = property(lambda self: self.file.dtype)
+    size = property(lambda self: self.file.size)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.file.shape[0], self.file.shape[1] // 2
+
+    def read(self) -> np.ndarray:
+        """(T, D), memory-mapped."""
+        return half_of(self.file.read(), self.half)
 
 
 @dataclass(eq=False)
@@ -74,7 +96,7 @@ class JointFile:
 
 @dataclass(frozen=True, eq=False)
 class JointHalf:
-    """One stream of one video of a joint file: half 0 is rgb, half 1 is flow."""
+    """One stream of one video of a joint file; half 0 is the first."""
 
     joint: JointFile
     row: int
@@ -94,9 +116,7 @@ class JointHalf:
 
     def read(self) -> np.ndarray:
         """(T, D), a view of the joint array."""
-        row = self.joint.rows[self.row]
-        width = row.shape[1] // 2
-        return row[:, self.half * width : (self.half + 1) * width]
+        return half_of(self.joint.rows[self.row], self.half)
 
 
 class Features(Mapping):
@@ -104,7 +124,7 @@ class Features(Mapping):
 
     Args:
         video: name of the video.
-        parts: a `FeatureFile` or `JointHalf` per stream.
+        parts: per stream a `FeatureFile`, or what has its ``path``, ``shape``, ``dtype``, ``read``.
         warned: problems the data set has already warned of.
     """
 
@@ -135,6 +155,58 @@ class Features(Mapping):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape (T, D) of each stream, its values unread."""
         return {stream: part.shape for stream, part in self.parts.items()}
+
+
+def open_streams(
+    paths: Mapping[str, Path], video: str, mend: str
+) -> tuple[dict[str, FeatureFile], list[Finding]]:
+    """The feature file of each stream by its header, and what is wrong with those left out.
+
+    Args:
+        paths: file of each stream.
+        video: name of the video.
+        mend: what to do about a file that is not there.
+    """
+    files, found = {}, []
+    for stream, path in paths.items():
+        try:
+            if not path.is_file():
+                message = f"no {stream} features"
+                raise DataError(error("no features", path, message, mend, video))
+            files[stream] = FeatureFile.open(path)
+        except DataError as reason:
+            found += [replace(finding, video=video) for finding in reason.findings]
+    return files, found
+
+
+def open_halves(
+    path: Path, order: Sequence[str], video: str, mend: str
+) -> tuple[dict[str, FileHalf], list[Finding]]:
+    """The streams of one file of shape (T, 2 D), by the order of its halves; see `open_streams`."""
+    files, found = open_streams({"both": path}, video, mend)
+    if not files:
+        return {}, [replace(f, message=f.message.replace("no both", "no")) for f in found]
+    file = files["both"]
+    if len(file.shape) != 2 or file.shape[1] % 2 or file.dtype.kind != "f":
+        message = f"{file.dtype} of shape {file.shape} where floats (T, rgb and flow) are expected"
+        mend = "Save one row per snippet, both streams side by side, without pickle"
+        return {}, [error("array", path, message, mend, video)]
+    return {stream: FileHalf(file, half) for half, stream in enumerate(order)}, []
+
+
+def half_of(array: np.ndarray, half: int) -> np.ndarray:
+    """(T, D), the first (0) or second (1) half of the columns of (T, 2 D)."""
+    width = array.shape[1] // 2
+    return array[:, half * width : (half + 1) * width]
+
+
+def headers(videos: Sequence[Video]) -> list[tuple]:
+    """What the headers of the feature files say, for the fingerprint of a data set."""
+    return [
+        (stream, part.shape, str(part.dtype), part.size)
+        for video in videos
+        for stream, part in video.features.parts.items()
+    ]
 
 
 def _joint_rows(path: Path, ids) -> list[np.ndarray]:

@@ -7,13 +7,15 @@ from functools import partial
 from numbers import Real
 from pathlib import Path
 
-from . import basnet, wtalc
+from . import basnet, plain, wtalc
+from .features import STREAMS
 from .findings import DataError, DataNotFoundError, Finding, error, settle
-from .layout import Scan
+from .layout import Layout, Scan
 from .rules import annotation_findings, duration_findings, segment_findings, shape_findings
-from .video import SNIPPET_SECONDS, Dataset
+from .video import Dataset
 
 BUILT_IN = ("synthetic", "synthetic-tiny")
+LAYOUTS = (plain.LAYOUT, wtalc.LAYOUT, basnet.LAYOUT)
 
 
 def load(source: str | Path, **options) -> Dataset:
@@ -61,17 +63,13 @@ def scan(source: str | Path, **options) -> Scan:
         source: see `load`.
         **options: ``snippet_seconds``, see `load`.
     """
-    step = _snippet_seconds(source, **options)
     folder = Path(source).expanduser()
     if not folder.is_dir():
         message = f"neither a folder nor one of the built-in data sets {', '.join(BUILT_IN)}"
         raise DataNotFoundError(error("not found", source, message, "Correct the name"))
-    joint = sorted(folder.glob(f"*{wtalc.FEATURES}"))
-    if len(joint) == 1:
-        return wtalc.scan(joint[0], step)
-    if all((folder / name).exists() for name in basnet.NAMES):
-        return basnet.scan(folder, step)
-    raise DataError(_unknown_layout(folder, len(joint)))
+    layout = _layout_of(folder)
+    _check_options(source, layout, options)
+    return layout.scan(folder, **options)
 
 
 def annotation_rules(found: Scan) -> list[Finding]:
@@ -91,25 +89,43 @@ def feature_rules(found: Scan) -> list[Finding]:
     return wrong + duration_findings(sound) + segment_findings(untimed, found.annotations)
 
 
-def _unknown_layout(folder: Path, joint_files: int) -> Finding:
-    missing = ", ".join(name for name in basnet.NAMES if not (folder / name).exists())
-    message = (
-        f"no known layout; looked for one *{wtalc.FEATURES} beside *{wtalc.ANNOTATIONS}/ "
-        f"(there are {joint_files}), and for {', '.join(basnet.NAMES)} (not there: {missing})"
+def _layout_of(folder: Path) -> Layout:
+    """The one layout of which everything is there.
+
+    Raises:
+        DataError: there is none, or more than one.
+    """
+    missing = {layout: layout.missing(folder) for layout in LAYOUTS}
+    fitting = [layout for layout, patterns in missing.items() if not patterns]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        message = f"files of more than one layout: {'; '.join(layout.name for layout in fitting)}"
+        raise DataError(error("layout", folder, message, "Give each a folder of its own"))
+    looked_for = "; ".join(
+        f"{layout.name}: {', '.join(layout.looks_for)} (not there: {', '.join(patterns)})"
+        for layout, patterns in missing.items()
     )
-    mend = "Give the folder that holds either (for annotations alone: read_annotations)"
-    return error("layout", folder, message, mend)
+    message = f"no known layout; looked for {looked_for}"
+    mend = "Give the folder that holds all files of one (for annotations alone: read_annotations)"
+    raise DataError(error("layout", folder, message, mend))
 
 
 def _settle_features(found: Scan) -> None:
     settle(feature_rules(found))
 
 
-def _snippet_seconds(source, snippet_seconds=SNIPPET_SECONDS, **unknown) -> float:
+def _check_options(source, layout: Layout, options: dict) -> None:
+    unknown = ", ".join(sorted(options.keys() - layout.options))
     if unknown:
-        names = ", ".join(sorted(unknown))
-        raise TypeError(f"unknown option {names} for {source}: a folder takes snippet_seconds")
-    if not (isinstance(snippet_seconds, Real) and 0 < snippet_seconds < math.inf):
-        message = f"snippet_seconds is {snippet_seconds!r}; it must be a positive number of seconds"
-        raise ValueError(message)
-    return float(snippet_seconds)
+        takes = f"takes {', '.join(layout.options) or 'none'}"
+        raise TypeError(f"unknown option {unknown} for {source}: its layout {takes}")
+    for name, value in options.items():
+        if name == "stream_order":
+            if sorted(value) != sorted(STREAMS):
+                raise ValueError(
+                    f"stream_order is {value!r}; it must be rgb and flow in some order"
+                )
+        elif not (isinstance(value, Real) and 0 < value < math.inf):
+            unit = " of seconds" if name == "snippet_seconds" else ""
+            raise ValueError(f"{name} is {value!r}; it must be a positive number{unit}")

@@ -1,12 +1,14 @@
-"""What scanning a folder gives, whatever its layout."""
+"""What a layout of files on disk is, and what scanning a folder gives, whatever its layout."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from .features import JointFile
-from .findings import Finding
+from .findings import DataError, Finding, error
 from .video import Dataset
 
 
@@ -25,3 +27,42 @@ class Scan(NamedTuple):
     findings: list[Finding]
     annotations: Path
     joint: JointFile | None = None
+
+
+class Layout(NamedTuple):
+    """One way to lay out a data set in a folder.
+
+    Args:
+        name: who uses it.
+        looks_for: patterns of files; a folder of this layout has a match of each.
+        scan: reads the headers and annotations of a folder; its keyword-only arguments are the
+            options of `load` for this layout.
+    """
+
+    name: str
+    looks_for: tuple[str, ...]
+    scan: Callable[..., Scan]
+
+    def missing(self, folder: Path) -> list[str]:
+        """The patterns that nothing in the folder matches."""
+        return [p for p in self.looks_for if next(folder.glob(p), None) is None]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the options `load` takes for this layout."""
+        parameters = inspect.signature(self.scan).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+def only(folder: Path, *patterns: str) -> Path:
+    """The one file that matches one of the patterns.
+
+    Raises:
+        DataError: there is none, or more than one.
+    """
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    if len(files) != 1:
+        names = ", ".join(file.name for file in files[:5]) or "none"
+        message = f"one of {' or '.join(patterns)} was expected, there are {len(files)} ({names})"
+        raise DataError(error("which", folder, message, "Keep the one to be used"))
+    return files[0]

@@ -114,7 +114,12 @@ def _duration_finding(video, mend) -> Finding:
 
 def _fits(video, step) -> bool:
     # extractors drop the last, incomplete snippet; containers round the duration
-    return abs(video.num_snippets * step - video.duration) <= step + 0.01 * video.duration
+    return abs(_covered(video, step) - video.duration) <= step + 0.01 * video.duration
+
+
+def _covered(video, step) -> float:
+    """Seconds the snippets see; what lies before the first is taken to lie behind the last, too."""
+    return video.num_snippets * step + 2 * max(0.0, video.offset_seconds)
 
 
 def _likely_step(videos) -> float:
@@ -129,7 +134,7 @@ def segment_findings(videos: Sequence[Video], file) -> list[Finding]:
     """Segments that end more than a snippet past the end of their video."""
     found = []
     for video in videos:
-        length = video.duration or video.num_snippets * video.snippet_seconds
+        length = video.duration or _covered(video, video.snippet_seconds)
         past = [s for s in video.segments if s[1] > length + video.snippet_seconds]
         if past and length:
             end = max(s[1] for s in past)

@@ -14,22 +14,28 @@ import numpy as np
 
 from .annotated import Annotations, in_order, instances, split
 from .arrays import read_array, read_header
-from .features import Features, JointFile, JointHalf
+from .features import STREAMS, Features, JointFile, JointHalf
 from .findings import DataError, Finding, error
-from .layout import Scan
-from .video import Dataset, Video, fingerprint
+from .layout import Layout, Scan, only
+from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
 FEATURES, ANNOTATIONS = "-I3D-JOINTFeatures.npy", "-Annotations"
 REQUIRED = ("videoname", "subset", "labels", "segments")  # one entry per video
 OPTIONAL = ("labels_all", "duration")
 
 
-def scan(file: Path, snippet_seconds: float) -> Scan:
+def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS, stream_order=STREAMS) -> Scan:
     """The data set of one joint feature file; the features stay unread.
+
+    Args:
+        folder: holds the file and its folder of annotations.
+        snippet_seconds: seconds from one snippet to the next.
+        stream_order: stream of the first and of the second half of the columns.
 
     Raises:
         DataError: a file is missing or cannot be read.
     """
+    file = only(folder, f"*{FEATURES}")
     name = file.name.removesuffix(FEATURES)
     folder = file.with_name(name + ANNOTATIONS)
     annotations = read_annotation_folder(folder)
@@ -41,7 +47,7 @@ def scan(file: Path, snippet_seconds: float) -> Scan:
     joint, warned = JointFile(file, ids), set()
     videos = []
     for row, video in enumerate(annotations.videos):
-        parts = {"rgb": JointHalf(joint, row, 0), "flow": JointHalf(joint, row, 1)}
+        parts = {s: JointHalf(joint, row, half) for half, s in enumerate(stream_order)}
         features = Features(video.id, parts, warned)
         videos.append(replace(video, features=features, snippet_seconds=snippet_seconds))
     train, test = split(annotations._replace(videos=videos), folder)
@@ -124,3 +130,6 @@ def _texts(value) -> tuple[str, ...]:
 
 def _text(value) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+LAYOUT = Layout("W-TALC", (f"*{FEATURES}", f"*{ANNOTATIONS}/"), scan)

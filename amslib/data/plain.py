@@ -1,0 +1,163 @@
+"""The project's own layout: ``dataset.json`` and one plain array per video and stream.
+
+``features/<stream>/<video>.npy`` has shape (T, D) and is memory-mapped when it is asked for; there
+is no pickle anywhere. The json tells the rest::
+
+    {"format": 1, "name": .., "classes": [..], "videos": {video: {"subset": "train" or "test",
+     "labels": [..], "segments": [[start_s, end_s, label], ..], "ambiguous": [[start_s, end_s], ..],
+     "duration": .., "snippet_seconds": .., "offset_seconds": ..}}}
+
+What is unknown or empty is absent; labels default to the classes of the segments.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .annotated import finite, in_order, instances, names_of, read_json
+from .features import Features, headers, open_streams
+from .findings import DataError, Finding, error
+from .layout import Layout, Scan
+from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
+
+FORMAT = 1
+PARTS = ("train", "test")
+
+
+def scan(folder: Path) -> Scan:
+    """The data set of a folder, from dataset.json and the headers of the feature files.
+
+    Raises:
+        DataError: a file is missing or cannot be read.
+    """
+    file = folder / "dataset.json"
+    name, classes, entries = _read(file)
+    streams = sorted(p.name for p in (folder / "features").iterdir() if p.is_dir())
+    if not streams:
+        mend = "Put the features of each video in features/<stream>/<video>.npy"
+        raise DataError(error("streams", folder / "features", "no folder of a stream", mend))
+    videos, findings, warned = {part: [] for part in PARTS}, [], set()
+    for video, entry in entries.items():
+        try:
+            about, found = _video(video, entry, classes, file)
+            part = videos[entry["subset"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as reason:
+            message = f"an entry that cannot be read ({reason!r})"
+            mend = 'Give it "subset": "train" or "test", and "labels" or "segments"'
+            findings.append(error("entry", file, message, mend, video))
+            continue
+        paths = {s: folder / "features" / s / f"{video}.npy" for s in streams}
+        parts, missing = open_streams(paths, video, "Add it, or take the video out of dataset.json")
+        part.append(Video(video, Features(video, parts, warned), **about))
+        findings += found + missing
+    train, test = (tuple(videos[part]) for part in PARTS)
+    mark = fingerprint(classes, train, test, headers((*train, *test)))
+    return Scan(Dataset(name, classes, train, test, mark), findings, file)
+
+
+def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
+    """Writes a data set in this layout, one video at a time, dataset.json last.
+
+    Args:
+        dataset: what to write; all but `Video.metadata` is kept, features bit for bit.
+        folder: new or empty.
+        progress: show a bar on standard error.
+
+    Raises:
+        DataError: features cannot be used, or a video's name cannot be the name of a file.
+        FileExistsError: the folder is not empty.
+    """
+    videos = {v.id: _entry(v, part) for part in PARTS for v in getattr(dataset, part)}
+    about = {"format": FORMAT, "name": dataset.name, "classes": list(dataset.classes)}
+    text = json.dumps(about | {"videos": videos}, indent=1, allow_nan=False)
+    homes = {s: folder / "features" / s for s in dataset.streams}
+    prepare(folder, [v.id for part in PARTS for v in getattr(dataset, part)], homes.values())
+    copy((*dataset.train, *dataset.test), homes, progress)
+    (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
+
+
+def prepare(folder: Path, names: Iterable[str], homes: Iterable[Path]) -> None:
+    """Makes the folders of features, once it is clear that all videos can be written.
+
+    Raises:
+        DataError, FileExistsError: see `write`.
+    """
+    for name in names:
+        if not _is_file_name(name):
+            message = "a name that cannot be that of a file"
+            raise DataError(error("name", folder, message, "Name the video otherwise", name))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder}: not an empty folder; give a new one")
+    for home in homes:
+        home.mkdir(parents=True)
+
+
+def copy(videos: Sequence[Video], homes: Mapping[str, Path], progress: bool) -> None:
+    """Writes each stream of each video to its home, ``<video>.npy``, one array at a time."""
+    for video in tqdm(videos, disable=not progress, unit="video"):
+        for stream, home in homes.items():
+            np.save(home / f"{video.id}.npy", video.features[stream], allow_pickle=False)
+
+
+def _is_file_name(name: str) -> bool:
+    return name not in ("", ".", "..") and not set(name) & set("/\\\0")
+
+
+def _entry(video: Video, part: str) -> dict:
+    known = {
+        "segments": [list(s) for s in video.segments],
+        "ambiguous": [list(s) for s in video.ambiguous],
+        "duration": video.duration,
+    }
+    return {
+        "subset": part,
+        "labels": list(video.labels),
+        **{k: v for k, v in known.items() if v not in ([], None)},
+        "snippet_seconds": video.snippet_seconds,
+        "offset_seconds": video.offset_seconds,
+    }
+
+
+def _read(file: Path) -> tuple[str, tuple[str, ...], dict]:
+    content = read_json(file)
+    try:
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']!r} where {FORMAT} is known")
+        entries = dict(content["videos"].items())
+        return str(content["name"]), names_of(content["classes"]), entries
+    except (KeyError, TypeError, ValueError, AttributeError) as reason:
+        message = f'no json {{"format": 1, "name", "classes", "videos"}} ({reason!r})'
+        raise DataError(error("json", file, message, "Write it again with convert")) from None
+
+
+def _video(name, entry, classes, file) -> tuple[dict, list[Finding]]:
+    if entry["subset"] not in PARTS or not _is_file_name(name):
+        raise ValueError(f"subset {entry['subset']!r} of a video named {name!r}")
+    rows = [(start, end, label) for start, end, label in entry.get("segments", [])]
+    times, labels = [row[:2] for row in rows], names_of([row[2] for row in rows])
+    segments, found = instances(name, file, times, labels)
+    labels = names_of(entry["labels"]) if "labels" in entry else in_order(labels, classes)
+    for label in sorted({*labels, *(s[2] for s in segments)} - set(classes)):
+        mend = 'Correct it, or add the class to "classes"'
+        found.append(error("class", file, f"class {label!r} is not in the list", mend, name))
+    ambiguous = tuple((finite(start), finite(end)) for start, end in entry.get("ambiguous", []))
+    step = finite(entry.get("snippet_seconds", SNIPPET_SECONDS))
+    duration = finite(entry["duration"]) if "duration" in entry else None
+    if step <= 0 or (duration is not None and duration <= 0):
+        raise ValueError(f"a step of {step} s and a duration of {duration} s must be positive")
+    return {
+        "labels": labels,
+        "segments": segments,
+        "ambiguous": ambiguous,
+        "duration": duration,
+        "snippet_seconds": step,
+        "offset_seconds": finite(entry.get("offset_seconds", 0)),
+    }, found
+
+
+LAYOUT = Layout("amslib", ("dataset.json", "features/*/"), scan)

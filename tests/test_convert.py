@@ -1,0 +1,152 @@
+"""What one layout holds is the same in another, or it is said what is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from data_folders import feature_file, features, write_basnet, write_wtalc
+
+from amslib.data import DataError, Dataset, DataWarning, Video, load, plain
+
+FIELDS = ("id", "labels", "segments", "ambiguous", "duration", "snippet_seconds", "offset_seconds")
+
+
+def assert_same(one, other, fields=FIELDS):
+    """Every named field of every video, and all features, bit for bit."""
+    assert (one.streams, len(one.train)) == (other.streams, len(other.train))
+    videos = (*one.train, *one.test), (*other.train, *other.test)
+    for a, b in zip(*videos, strict=True):
+        for name in fields:
+            assert getattr(a, name) == getattr(b, name), (a.id, name)
+        assert a.features.keys() == b.features.keys()
+        for stream, array in a.features.items():
+            assert array.dtype == b.features[stream].dtype
+            np.testing.assert_array_equal(array, b.features[stream])
+
+
+def in_memory() -> Dataset:
+    """What no other layout can hold: steps of their own, offsets, no durations, half floats."""
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float16)
+    one = Video("a", {"rgb": x, "flow": x[:, ::-1]}, ("Dive",), duration=3.25)
+    two = Video("b", {"rgb": x[:4], "flow": x[1:]}, ("Jump", "Dive"), ((0.1, 0.7, "Dive"),))
+    three = replace(two, id="c", ambiguous=((1.5, 2),), snippet_seconds=4 / 29.97)
+    return Dataset("own", ("Jump", "Dive"), (one, two), (replace(three, offset_seconds=6 / 30),))
+
+
+@pytest.mark.parametrize("writer", [write_basnet, write_wtalc])
+def test_the_plain_layout_holds_all_of_a_folder(tmp_path, writer):
+    dataset = load(writer(tmp_path / "data"))
+    plain.write(dataset, tmp_path / "plain")
+    again = load(tmp_path / "plain")
+    assert (again.name, again.classes) == (dataset.name, dataset.classes)
+    assert_same(again, dataset)
+    assert isinstance(again.train[0].features["rgb"], np.memmap)
+
+
+def test_the_plain_layout_holds_what_no_other_does(tmp_path):
+    plain.write(in_memory(), tmp_path / "plain")
+    again = load(tmp_path / "plain")
+    assert again.classes == ("Jump", "Dive")
+    assert_same(again, in_memory())
+
+
+def test_arrays_are_plain_and_no_file_stays_open(tmp_path):
+    plain.write(in_memory(), tmp_path)
+    entry = json.loads((tmp_path / "dataset.json").read_text())["videos"]["a"]
+    assert entry == {
+        "subset": "train",
+        "labels": ["Dive"],
+        "duration": 3.25,
+        "snippet_seconds": 0.64,
+        "offset_seconds": 0.0,
+    }
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    kept = [x for v in load(tmp_path).train for x in v.features.values()]
+    for file in (tmp_path / "features").rglob("*.npy"):
+        assert np.load(file, allow_pickle=False).dtype == np.float16
+    if before:
+        assert len(os.listdir("/proc/self/fd")) == before and len(kept) == 4
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(FileExistsError, match=f"{tmp_path.name}: not an empty folder"):
+        plain.write(in_memory(), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+
+
+def test_what_cannot_be_read_leaves_no_data_set(tmp_path):
+    folder = write_basnet(tmp_path / "data")
+    array = features("video_c", "flow")
+    array[3, 1] = np.nan
+    np.save(feature_file(folder, "video_c", "flow"), array)
+    with pytest.raises(DataError, match=r"video_c\.npy: video_c: row 3 is not finite"):
+        plain.write(load(folder), tmp_path / "plain")
+    assert not (tmp_path / "plain" / "dataset.json").exists()
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", "a\0"])
+def test_names_that_are_no_names_of_files(tmp_path, name):
+    data = in_memory()
+    wrong = replace(data, train=(replace(data.train[0], id=name),))
+    with pytest.raises(DataError, match="a name that cannot be that of a file"):
+        plain.write(wrong, tmp_path / "plain")
+    assert not (tmp_path / "plain").exists()
+
+
+def rewrite(folder, change):
+    file = folder / "dataset.json"
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c.update(format=2), "format 2 where 1 is known"),
+        (lambda c: c.pop("classes"), "no json .*KeyError"),
+        (lambda c: c.update(videos=[1]), "no json .*AttributeError"),
+        (lambda c: c.update(classes=[["Jump"]]), "is no list of names"),
+        (lambda c: c["videos"]["b"].update(subset="dev"), "b: .*subset .*dev"),
+        (lambda c: c["videos"].update(b=3), "b: an entry that cannot be read"),
+        (lambda c: c["videos"]["b"].update(labels="Dive"), "b: .*Dive.* is no list of names"),
+        (lambda c: c["videos"]["b"].update(labels=["Swim"]), "b: class 'Swim' is not in the list"),
+        (lambda c: c["videos"]["b"].update(segments=[[0, 1, "Swim"]]), "b: class 'Swim'"),
+        (lambda c: c["videos"]["b"].update(segments=[[0, 1]]), "b: an entry .* unpack"),
+        (lambda c: c["videos"]["b"].update(segments=[[0, "x", "Dive"]]), "b: .* no pair of times"),
+        (lambda c: c["videos"]["b"].update(ambiguous=[[0, None]]), "b: .* no finite number"),
+        (lambda c: c["videos"]["b"].update(duration=-1), "b: .* must be positive"),
+        (lambda c: c["videos"]["b"].update(snippet_seconds=0), "b: .* must be positive"),
+        (lambda c: c["videos"]["b"].update(duration=10**400), "b: .* no finite number"),
+        (lambda c: c["videos"].update({"../x": c["videos"]["b"]}), r"\.\./x: an entry"),
+        (lambda c: c["videos"].update(d=c["videos"]["b"]), r"d\.npy: d: no flow features\. Add"),
+    ],
+)
+def test_a_wrong_json_names_itself_and_the_video(tmp_path, change, said):
+    plain.write(in_memory(), tmp_path)
+    rewrite(tmp_path, change)
+    with pytest.raises(DataError, match=said) as raised:
+        load(tmp_path)
+    assert str(tmp_path) in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"\xff\xfe{", b"3"])
+def test_a_json_that_is_none(tmp_path, content):
+    plain.write(in_memory(), tmp_path)
+    (tmp_path / "dataset.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"dataset\.json: no json"):
+        load(tmp_path)
+
+
+def test_labels_alone_are_enough(tmp_path):
+    plain.write(in_memory(), tmp_path)
+    rewrite(tmp_path, lambda c: [v.pop("segments", None) for v in c["videos"].values()])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        assert [v.labels for v in load(tmp_path).train] == [("Dive",), ("Jump", "Dive")]
