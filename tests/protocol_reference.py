@@ -162,7 +162,7 @@ def nasty_case(rng: np.random.Generator) -> tuple[list[Detection], list[Video]]:
         segments = [(*interval(), str(rng.choice(["X", "Y"]))) for _ in range(rng.integers(0, 5))]
         if segments and rng.random() < 0.4:
             s, e, label = segments[0]
-            segments.append((s + 0.0005, e, label))
+            segments.append((s + rng.choice([0.0005, -0.0007]), e, label))
         spans = tuple(interval() for _ in range(rng.integers(0, 2)))
         videos.append(Video(name, segments=tuple(segments), ambiguous=spans))
     videos.append(Video("c", segments=((1.0, 3.0, "X"), (4.0, 6.5, "Y"))))

@@ -1,8 +1,9 @@
 """ActivityNet's rules on cleaned ground truth: ActionFormer and OpenTAD.
 
-Of instances of one label that agree within a millisecond at both ends only the first is kept, and
-instances that last no time are dropped: shorter than a millisecond in ActionFormer, not longer than
-zero in OpenTAD. Labels that no instance is left of are left out.
+Instances of a video are gone through in annotation order. One that lasts no time is dropped, in
+ActionFormer also one shorter than a millisecond, and so is one that agrees within a millisecond at
+both ends with an earlier one of its label that was kept. Labels that no instance is left of are
+left out. (OpenTAD's own IoU also differs where a union is below 1e-8 s; that is not followed.)
 """
 
 from __future__ import annotations
@@ -19,35 +20,34 @@ from .tables import in_seconds
 TOLERANCE = 1e-3  # seconds
 
 
-def without_repeats(video: Video) -> Video:
-    """The video without instances that repeat an earlier one that is kept."""
+def cleaned(video: Video, shortest: float) -> Video:
+    """The video without instances that last no time, less than `shortest` s, or that repeat."""
     kept: list = []
-    for start, end, label in video.segments:
-        if not any(
-            label == other and abs(start - s) <= TOLERANCE and abs(end - e) <= TOLERANCE
-            for s, e, other in kept
-        ):
-            kept.append((start, end, label))
+    for segment in video.segments:
+        length = segment[1] - segment[0]
+        lasts = length > 0 and length >= shortest
+        if lasts and not any(_repeats(segment, earlier) for earlier in kept):
+            kept.append(segment)
     return replace(video, segments=tuple(kept))
+
+
+def _repeats(segment, earlier) -> bool:
+    (start, end, label), (s, e, other) = segment, earlier
+    return label == other and abs(start - s) <= TOLERANCE and abs(end - e) <= TOLERANCE
 
 
 def for_actionformer(
     detections: Sequence[Detection], videos: Sequence[Video]
 ) -> tuple[list[str], Table, Table]:
     """`in_seconds` of ActionFormer's ground truth."""
-    return in_seconds(detections, [_lasting(without_repeats(v), TOLERANCE) for v in videos])
+    return in_seconds(detections, [cleaned(v, TOLERANCE) for v in videos])
 
 
 def for_opentad(
     detections: Sequence[Detection], videos: Sequence[Video]
 ) -> tuple[list[str], Table, Table]:
     """`in_seconds` of OpenTAD's ground truth."""
-    return in_seconds(detections, [without_repeats(_lasting(v, 5e-324)) for v in videos])
-
-
-def _lasting(video: Video, shortest: float) -> Video:
-    segments = tuple(s for s in video.segments if s[1] - s[0] >= shortest)
-    return replace(video, segments=segments)
+    return in_seconds(detections, [cleaned(v, 0.0) for v in videos])
 
 
 ACTIONFORMER = ClassByClass(prepare=for_actionformer)

@@ -19,7 +19,9 @@ import numpy as np
 
 from ..data.video import Video
 from ..detections import Detection
+from .ambiguous import ambiguous_intervals, meets
 from .matching import Table, _pairs, greedy
+from .snippets import summed_ap
 from .tables import in_seconds
 
 # 0:0.1:1 as Octave computes it; a recall of exactly 3/10, 6/10 or 7/10 misses its level
@@ -68,27 +70,22 @@ def prepare(
     number = {name: i for i, name in enumerate(names)}
     of_given = np.array([number[v.id] for v in videos], int)
     found = _ordered(found._replace(video=np.array([number[d.video] for d in detections], int)))
-    truth = _ordered(truth._replace(video=of_given[truth.video]))
-    truth = truth.rows(np.argsort(truth.video, kind="stable"))
-    spans = [(number[v.id], *sorted(span)) for v in videos for span in v.ambiguous]
     found = found.rows(np.lexsort((found.video, -found.score)))
-    return classes, found, truth, _overlaps_any(found, sorted(spans, key=lambda span: span[0]))
+    truth, ambiguous = (
+        _ordered(_sorted(table._replace(video=of_given[table.video])))
+        for table in (truth, ambiguous_intervals(videos))
+    )
+    return classes, found, truth, meets(found, ambiguous)
+
+
+def _sorted(table: Table) -> Table:
+    return table.rows(np.argsort(table.video, kind="stable"))
 
 
 def _ordered(table: Table) -> Table:
     return table._replace(
         start=np.minimum(table.start, table.end), end=np.maximum(table.start, table.end)
     )
-
-
-def _overlaps_any(found: Table, spans: list[tuple[int, float, float]]) -> np.ndarray:
-    """Whether each detection overlaps an interval of its video, (N,)."""
-    video, start, end = np.array(spans, float).reshape(-1, 3).T
-    det, other = _pairs(found.video, video)
-    common = np.minimum(found.end[det], end[other]) - np.maximum(found.start[det], start[other])
-    overlaps = np.zeros(len(found.video), bool)
-    overlaps[det[common > 0]] = True
-    return overlaps
 
 
 def taken_by_instances(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarray:
@@ -112,8 +109,7 @@ def taken_by_instances(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarr
 
 def summed_over_kept(scores, hits: np.ndarray, kept: np.ndarray, positives: int) -> np.ndarray:
     """The updated kit: sum of the precisions at the hits over the number of instances."""
-    precision = np.cumsum(hits, axis=0) / np.maximum(np.cumsum(kept, axis=0), 1)
-    return np.where(hits, precision, 0).sum(axis=0) / positives
+    return summed_ap(hits, positives, kept)
 
 
 def eleven_points(scores, hits: np.ndarray, kept: np.ndarray, positives: int) -> np.ndarray:

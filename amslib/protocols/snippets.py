@@ -17,6 +17,7 @@ import numpy as np
 from ..data.video import Video
 from ..detections import Detection
 from .activitynet import ClassByClass
+from .ambiguous import ambiguous_intervals, meets
 from .matching import Table, _pairs, greedy, interval_iou
 from .tables import in_seconds
 
@@ -35,18 +36,12 @@ def in_snippets(
 ) -> tuple[list[str], Table, Table]:
     """Class names, detections and instances in whole snippets, ambiguous detections removed."""
     classes, found, truth = in_seconds(detections, videos)
-    found, truth = (
-        table._replace(start=rounded(table.start), end=rounded(table.end))
-        for table in (found, truth)
-    )
-    spans = [(i, s, e) for i, v in enumerate(videos) for s, e in v.ambiguous]
-    place, start, end = np.array(spans, float).reshape(-1, 3).T
-    det, other = _pairs(found.video, place)
-    first = np.maximum(found.start[det], rounded(start)[other])
-    shared = np.minimum(found.end[det], rounded(end)[other]) - first
-    removed = np.zeros(len(found.video), bool)
-    removed[det[shared >= 1]] = True
-    return classes, found.rows(~removed), truth
+    found, truth, ambiguous = map(_rounded, (found, truth, ambiguous_intervals(videos)))
+    return classes, found.rows(~meets(found, ambiguous)), truth
+
+
+def _rounded(table: Table) -> Table:
+    return table._replace(start=rounded(table.start), end=rounded(table.end))
 
 
 def in_annotated_videos(
@@ -70,9 +65,19 @@ def first_free_instance(found: Table, truth: Table, tiou: np.ndarray) -> np.ndar
     return hits
 
 
-def summed_ap(hits: np.ndarray, positives: int) -> np.ndarray:
-    """Sum of the precisions at the hits (N, n), over the number of instances, (n,)."""
-    precision = np.cumsum(hits, axis=0) / np.arange(1, len(hits) + 1)[:, None]
+def summed_ap(hits: np.ndarray, positives: int, kept=True) -> np.ndarray:
+    """Sum of the precisions at the hits over the number of instances, (n,).
+
+    Args:
+        hits: by falling score at n thresholds, shape (N, n).
+        positives: number of instances.
+        kept: which detections count, shape (N, n).
+
+    >>> summed_ap(np.array([[True], [False], [True]]), 2)
+    array([0.83333333])
+    """
+    rank = np.cumsum(np.broadcast_to(kept, hits.shape), axis=0)
+    precision = np.cumsum(hits, axis=0) / np.maximum(rank, 1)
     return np.where(hits, precision, 0).sum(axis=0) / positives
 
 
