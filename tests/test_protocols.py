@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -286,3 +287,75 @@ def test_inputs_are_left_as_they_are(protocol):
     before = repr(detections), repr(videos)
     PROTOCOLS[protocol](detections, videos, np.array([0.5]))
     assert (repr(detections), repr(videos)) == before
+
+
+# Where the official codes misbehave
+
+
+INVERTED, NO_LENGTH = ((0.0, 16.0), (116.0, 100.0)), ((16.0, 16.0), (99.0, 99.0))
+NO_SNIPPET = ((1.0, 1.5), (1.2, 1.3))  # as rounded, both are [2, 2)
+
+
+@pytest.mark.parametrize(
+    "protocol, segment, wrong",
+    [(protocol, *case) for protocol in PROTOCOLS for case in (INVERTED, NO_LENGTH)]
+    + [(protocol, *NO_SNIPPET) for protocol in ("co2net", "wtalc")],
+)
+def test_an_empty_union_is_no_hit(protocol, segment, wrong):
+    video = Video("v", segments=((*segment, "X"), (64.0, 80.0, "X")))
+    result = evaluate([Detection("v", "X", *wrong, 0.9)], [video], protocol=protocol)
+    assert result.map.tolist() == [0] * 7
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_label_without_instances_is_left_out(protocol):
+    video = Video("v", segments=((0.0, 16.0, "X"),))
+    found = [Detection("v", "Z", 0, 16, 0.9), Detection("v", "X", 0, 16, 0.5)]
+    result = evaluate(found, [video], protocol=protocol)
+    assert list(result.per_class) == ["X"] and result.map == pytest.approx(np.ones(7))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_class_with_nothing_but_ambiguous_detections_has_zero(protocol):
+    segments = ((0.0, 16.0, "X"), (32.0, 48.0, "Y"))
+    video = Video("v", segments=segments, ambiguous=((100.0, 120.0),))
+    found = [Detection("v", "X", 101, 118, 0.9), Detection("v", "Y", 32, 48, 0.5)]
+    result = evaluate(found, [video], protocol=protocol)
+    assert result.per_class["X"].tolist() == [0] * 7
+    assert result.per_class["Y"] == pytest.approx(np.ones(7))
+
+
+# Real sizes
+
+
+def large_case(rng, videos=200, each=500):
+    """Detections of all lengths in videos of ten minutes, most near one of 16 instances."""
+    truth, found = [], []
+    for i in range(videos):
+        label = f"class {i % 20}"
+        starts = 1.28 * np.sort(rng.choice(450, 16, replace=False))
+        segments = tuple((float(s), float(s + 1.28 * rng.integers(1, 8)), label) for s in starts)
+        truth.append(Video(f"v{i}", segments=segments, ambiguous=((600.0, 610.0),)))
+        near = np.array([s[:2] for s in segments])[rng.integers(16, size=each)]
+        times = np.sort(near + rng.normal(scale=[[2.0, 8.0]], size=(each, 2)), axis=1)
+        rows = zip(times.tolist(), rng.random(each).tolist(), strict=True)
+        found += [Detection(f"v{i}", label, s, e, score) for (s, e), score in rows]
+    return found, truth
+
+
+def test_a_hundred_thousand_detections_take_seconds():
+    found, truth = large_case(np.random.default_rng(0))
+    assert len(found) == 100_000
+    for protocol in PROTOCOLS:
+        before = time.process_time()
+        result = evaluate(found, truth, protocol=protocol)
+        assert time.process_time() - before < 5, protocol
+        assert 0 < result.average_map < 1
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_perfect_detections_score_one(protocol):
+    _, truth = large_case(np.random.default_rng(1), videos=20, each=1)
+    perfect = [Detection(v.id, label, s, e, 0.5) for v in truth for s, e, label in v.segments]
+    result = evaluate(perfect, truth, protocol=protocol)
+    assert all(ap == pytest.approx(np.ones(7)) for ap in result.per_class.values())
