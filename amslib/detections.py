@@ -93,8 +93,11 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> list[Video
 
 def _video(file, name, entry) -> Video:
     try:
-        apart = [{"segment": pair, "label": AMBIGUOUS} for pair in entry.get("ambiguous", ())]
-        annotations, duration = [*entry["annotations"], *apart], entry.get("duration")
+        annotations, apart = entry["annotations"], entry.get("ambiguous", [])
+        if not isinstance(annotations, list) or not isinstance(apart, list):
+            raise TypeError
+        annotations = annotations + [{"segment": pair, "label": AMBIGUOUS} for pair in apart]
+        duration = entry.get("duration")
         (duration,) = [None] if duration is None else _numbers([duration])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         message = f"an entry that cannot be read: {_shown(entry)}"
