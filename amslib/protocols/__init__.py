@@ -1,7 +1,8 @@
 """The rules by which the field's evaluation codes score detections, by name.
 
 Each is a function of (detections, videos, thresholds (n,)) that returns the average precisions
-(n,) of each class.
+(n,) of each class; `DESCRIPTIONS` says each in a line. Where an official code trips, the sane value
+is given: 0/0 is no hit, a label without instances is left out, a class without detections has 0.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ PROTOCOLS = {
     "actionformer": cleaned.ACTIONFORMER,
     "opentad": cleaned.OPENTAD,
 }
-DESCRIPTIONS = {
+DESCRIPTIONS: dict[str, str] = {
     "activitynet": "in seconds; surest detection first, best free instance; interpolated AP",
-    "activitynet-210": "the same without three test videos of THUMOS14",
-    "co2net": "rounded to snippets of 0.64 s; ambiguous detections removed",
+    "activitynet-210": "as activitynet, without three test videos of THUMOS14",
+    "co2net": "as activitynet, rounded to snippets of 0.64 s; ambiguous detections removed",
     "wtalc": "as co2net, but the first instance that fits, and AP not interpolated",
     "thumos-2014": "each instance takes the detection that overlaps most; AP at 11 recalls",
-    "thumos-updated": "the same, AP not interpolated",
+    "thumos-updated": "as thumos-2014, AP not interpolated",
     "actionformer": "as activitynet, repeated and empty instances dropped",
     "opentad": "as actionformer, thresholds of exactly 0.3 and 0.7",
 }

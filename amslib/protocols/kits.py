@@ -7,7 +7,8 @@ video counts neither way. Intervals that end before they start are turned round.
 
 The kit of 2014 averages the best precision at eleven levels of recall, and of equal scores ranks
 hits first; the updated one sums the precisions at the hits, and of equal scores ranks by the name
-of the video, then as given.
+of the video, then as given. (It stops where all detections of a class are ambiguous; here such a
+class has 0.)
 """
 
 from __future__ import annotations

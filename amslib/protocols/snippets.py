@@ -5,7 +5,8 @@ nothing can hit it. A detection that shares a snippet with an ambiguous interval
 removed beforehand, hit or not. CO2-Net then scores as ActivityNet does. W-TALC leaves out
 detections in videos without instances, takes detections by falling score (of equal ones the
 earlier first), lets each hit the first free instance in annotation order with IoU >= threshold,
-and sums the precisions at the hits without interpolation.
+and sums the precisions at the hits without interpolation. (Its code makes the whole mAP 0 where one
+class is left without detections; here that class has 0.)
 """
 
 from __future__ import annotations
