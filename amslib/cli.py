@@ -1,4 +1,4 @@
-"""The command line: `python -m amslib train | predict | evaluate | check`."""
+"""The command line: `python -m amslib train | predict | evaluate | check | convert`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .config import Config
-from .data import Dataset, DataWarning, check, load
+from .data import Dataset, DataWarning, check, convert, load
 from .data.findings import describe
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
@@ -45,7 +45,7 @@ Options = Annotated[
         "--option",
         "-o",
         metavar="KEY=VALUE",
-        help="An option of the generator: seed, incompleteness, width, timeline.",
+        help="An option of the generator (seed, incompleteness, ..) or of the layout (stride, ..).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -151,6 +151,21 @@ def check_command(
     else:
         _print_report(report)
     raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command("convert")
+def convert_command(
+    data: Annotated[str, typer.Argument(help="A folder of features.", metavar="FOLDER")],
+    folder: Annotated[Path, typer.Option("--out", help="New folder to write.")],
+    to: Annotated[str, typer.Option(help="plain (the project's own layout) or basnet.")] = "plain",
+    snippet_seconds: SnippetSeconds = None,
+    option: Options = None,
+) -> None:
+    """Write a data set in another layout: plain arrays, one for each video and stream."""
+    dataset = load(data, **_data_options(snippet_seconds, option))
+    convert(dataset, folder, to, progress=sys.stderr.isatty())
+    count = len(dataset.train) + len(dataset.test)
+    err.print(f"{count} videos written to {folder}", soft_wrap=True)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,12 +66,18 @@ def test_arrays_are_plain_and_no_file_stays_open(tmp_path):
         "snippet_seconds": 0.64,
         "offset_seconds": 0.0,
     }
-    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-    kept = [x for v in load(tmp_path).train for x in v.features.values()]
     for file in (tmp_path / "features").rglob("*.npy"):
         assert np.load(file, allow_pickle=False).dtype == np.float16
-    if before:
-        assert len(os.listdir("/proc/self/fd")) == before and len(kept) == 4
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted as on Linux")
+def test_no_file_stays_open(tmp_path):
+    plain.write(in_memory(), tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    dataset = load(tmp_path)
+    for video in dataset.train:
+        assert video.features["rgb"].shape == (video.num_snippets, 3)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
@@ -121,8 +128,7 @@ def rewrite(folder, change):
         (lambda c: c["videos"]["b"].update(segments=[[0, 1]]), "b: an entry .* unpack"),
         (lambda c: c["videos"]["b"].update(segments=[[0, "x", "Dive"]]), "b: .* no pair of times"),
         (lambda c: c["videos"]["b"].update(ambiguous=[[0, None]]), "b: .* no finite number"),
-        (lambda c: c["videos"]["b"].update(duration=-1), "b: .* must be positive"),
-        (lambda c: c["videos"]["b"].update(snippet_seconds=0), "b: .* must be positive"),
+        (lambda c: c["videos"]["b"].update(snippet_seconds=0), "b: .*snippet_seconds 0"),
         (lambda c: c["videos"]["b"].update(duration=10**400), "b: .* no finite number"),
         (lambda c: c["videos"].update({"../x": c["videos"]["b"]}), r"\.\./x: an entry"),
         (lambda c: c["videos"].update(d=c["videos"]["b"]), r"d\.npy: d: no flow features\. Add"),

@@ -1,9 +1,10 @@
-"""Data sets: generated, or read from disk; see `load`, `read_annotations` and `check`."""
+"""Data sets: generated, or read from disk; see `load`, `read_annotations`, `check`, `convert`."""
 
 from __future__ import annotations
 
 from .annotations import read_annotations
 from .check import Report, check
+from .convert import convert
 from .findings import DataError, DataNotFoundError, DataWarning, Finding
 from .folder import load
 from .video import Dataset, Video
@@ -17,6 +18,7 @@ __all__ = [
     "Report",
     "Video",
     "check",
+    "convert",
     "load",
     "read_annotations",
 ]

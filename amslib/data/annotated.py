@@ -56,17 +56,35 @@ def read_json(file: Path):
 
 
 def read_lines(file: Path) -> list[str]:
-    """The lines of a text file, stripped, empty ones left out.
+    """The lines of a text file, stripped.
 
     Raises:
         DataError: it is missing, or no text.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as reason:
         message = f"no text file ({reason!r})"
         raise DataError(error("text", file, message, "Get the file again")) from None
-    return [line.strip() for line in lines if line.strip()]
+
+
+def read_intervals(file: Path) -> list[tuple[str, float, float]]:
+    """Lines ``video start end`` of a text file, times in seconds.
+
+    Raises:
+        DataError: a line is of another form, or there is no such file.
+    """
+    rows = []
+    for number, line in enumerate(read_lines(file), 1):
+        if not line:
+            continue
+        try:
+            video, start, end = line.split()
+            rows.append((video, finite(start), finite(end)))
+        except ValueError:
+            message = f"line {number} is {line!r} where 'video start end' was expected"
+            raise DataError(error("line", file, message, "Correct the line")) from None
+    return rows
 
 
 def finite(value) -> float:

@@ -1,8 +1,9 @@
-"""`.npy` files: plain arrays memory-mapped, object arrays read without running their pickle."""
+"""Arrays on disk: those of `.npy` files memory-mapped, no pickle run."""
 
 from __future__ import annotations
 
 import math
+import zipfile
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -48,7 +49,10 @@ def read_array(path: Path) -> np.ndarray:
             and strings. Nothing it asks for has been run.
     """
     if not read_header(path).dtype.hasobject:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as reason:
+            raise DataError(_unreadable(path, reason)) from None
     with open(path, "rb") as file:
         shape, _, _ = _parse_header(file)
         try:
@@ -58,6 +62,44 @@ def read_array(path: Path) -> np.ndarray:
         except RefusedError as reason:
             raise DataError(_unsafe(path, reason)) from None
     return array
+
+
+def read_member_header(path: Path, name: str) -> Header:
+    """Shape and dtype of an array of a `.npz` file, its values unread.
+
+    Raises:
+        DataError: there is no such array, or it is one of objects, or shorter than announced.
+    """
+    try:
+        with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as member:
+            shape, _, dtype = _parse_header(member)
+            start, size = member.tell(), file.getinfo(f"{name}.npy").file_size
+        if dtype.hasobject or min(shape, default=0) < 0:
+            raise ValueError(f"shape {shape} of {dtype}")
+        if size != start + math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"{size} bytes for shape {shape} of {dtype}")
+    except Exception as reason:  # a malformed file may raise anything
+        raise DataError(_no_member(path, name, reason)) from None
+    return Header(shape, dtype, size)
+
+
+def read_member(path: Path, name: str) -> np.ndarray:
+    """An array of a `.npz` file, read whole; an array of objects is refused.
+
+    Raises:
+        DataError: see `read_member_header`.
+    """
+    read_member_header(path, name)
+    try:
+        with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as member:
+            return np.lib.format.read_array(member, allow_pickle=False)
+    except Exception as reason:
+        raise DataError(_no_member(path, name, reason)) from None
+
+
+def _no_member(path, name, reason):
+    message = f"no plain array {name!r} in it ({reason!r})"
+    return error("unreadable", path, message, "Get the file again, or save it with numpy.savez")
 
 
 def _parse_header(file: BinaryIO):

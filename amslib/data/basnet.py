@@ -7,6 +7,7 @@ whole.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from pathlib import Path
 from .annotated import Annotations, read_lines
 from .database import read_database
 from .features import STREAMS, Features, headers, open_streams
-from .findings import DataError, Finding, error
+from .findings import DataError, Finding, error, settle, warning
 from .layout import Layout, Scan
+from .plain import copy, prepare
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
 PARTS = ("train", "test")
@@ -76,7 +78,7 @@ def scan_split(folder: Path, snippet_seconds: float, open_video: Callable) -> Sc
 def _listed(folder, part, annotations: Annotations) -> tuple[list[Video], list[Finding]]:
     """The videos a split file names, in its order."""
     file = folder / f"split_{part}.txt"
-    names = read_lines(file)
+    names = [line for line in read_lines(file) if line]
     by_id = {video.id: video for video in annotations.videos}
     known_bad = {finding.video for finding in annotations.findings}
     mend = f"Annotate it, or take it out of {file.name}"
@@ -92,6 +94,74 @@ def _dataset(name, train, test) -> Dataset:
     classes = tuple(sorted({label for v in (*train, *test) for label in v.labels}))
     mark = fingerprint(classes, train, test, headers((*train, *test)))
     return Dataset(name, classes, tuple(train), tuple(test), mark)
+
+
+def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
+    """Writes a data set in this layout, one video at a time, gt.json last.
+
+    Args:
+        dataset: what to write.
+        folder: new or empty.
+        progress: show a bar on standard error.
+
+    Raises:
+        DataError: features cannot be used, a video's name cannot be the name of a file, or there
+            are neither rgb nor flow features.
+        FileExistsError: the folder is not empty.
+
+    Warns:
+        DataWarning: of what this layout cannot hold.
+    """
+    streams = [s for s in STREAMS if s in dataset.streams]
+    if not streams:
+        message = f"streams {dataset.streams} where rgb or flow was expected"
+        raise DataError(error("streams", dataset.name, message, "Convert to the plain layout"))
+    parts = {part: getattr(dataset, part) for part in PARTS}
+    settle(_lost(dataset))
+    homes = {p: {s: folder / "features" / p / s for s in streams} for p in PARTS}
+    names = [v.id for part in PARTS for v in parts[part]]
+    prepare(folder, names, [home for part in PARTS for home in homes[part].values()])
+    for part, videos in parts.items():
+        copy(videos, homes[part], progress)
+        (folder / f"split_{part}.txt").write_text("".join(f"{v.id}\n" for v in videos))
+    database = {v.id: _entry(v, part) for part in PARTS for v in parts[part]}
+    text = json.dumps({"database": database}, indent=1, allow_nan=False)
+    (folder / "gt.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _entry(video: Video, part: str) -> dict:
+    rows = [{"segment": [str(s), str(e)], "label": label} for s, e, label in video.segments]
+    duration = {} if video.duration is None else {"duration": video.duration}
+    labels = {} if rows else {"labels": list(video.labels)}  # other readers pass it over
+    return {"subset": part, "annotations": rows, **labels, **duration}
+
+
+def _lost(dataset: Dataset) -> list[Finding]:
+    """What this layout cannot hold, one finding each."""
+    videos = (*dataset.train, *dataset.test)
+    labels = [(set(v.labels), {s[2] for s in v.segments}) for v in videos]
+    found = sorted({label for v in videos for label in v.labels})
+    steps = sorted({v.snippet_seconds for v in videos})
+    step = f"pass snippet_seconds={steps[0]!r} to load" if len(steps) == 1 else "they differ"
+    lost = {
+        "streams other than rgb and flow": set(dataset.streams) - set(STREAMS),
+        "the order of the classes": list(dataset.classes) != found,
+        f"seconds from one snippet to the next ({step})": steps not in ([], [SNIPPET_SECONDS]),
+        "where the first snippet begins": any(v.offset_seconds for v in videos),
+        "ambiguous intervals": any(v.ambiguous for v in videos),
+        "labels of videos without segments, for readers other than amslib": any(
+            given and not seen for given, seen in labels
+        ),
+        "labels other than the classes of the segments": any(
+            seen and given != seen for given, seen in labels
+        ),
+    }
+    mend = "Keep the original, or the plain layout, which holds all of it"
+    return [
+        warning(what, dataset.name, f"BaS-Net's layout does not hold {what}", mend)
+        for what, is_lost in lost.items()
+        if is_lost
+    ]
 
 
 LAYOUT = Layout("BaS-Net, CoLA", (*SPLIT, "features/"), scan)

@@ -36,7 +36,7 @@ class FeatureFile:
 
     def read(self) -> np.ndarray:
         """(T, D), memory-mapped."""
-        return np.load(self.path, mmap_mode="r", allow_pickle=False)
+        return read_array(self.path)
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,8 @@ def open_streams(
             files[stream] = FeatureFile.open(path)
         except DataError as reason:
             found += [replace(finding, video=video) for finding in reason.findings]
+        except OSError as reason:  # the name is too long, the disk is gone, ..
+            found.append(error("unreadable", path, str(reason), mend, video))
     return files, found
 
 
@@ -226,6 +228,9 @@ def _joint_rows(path: Path, ids) -> list[np.ndarray]:
 
 
 def _row(value) -> np.ndarray:
-    row = np.asarray(value)
-    # videos of one length make numpy store one object array of numbers
-    return row.astype(np.float32) if row.dtype == object and row.ndim == 2 else row
+    try:
+        row = np.asarray(value)
+        # videos of one length make numpy store one object array of numbers
+        return row.astype(np.float32) if row.dtype == object and row.ndim == 2 else row
+    except (TypeError, ValueError):
+        return np.empty(())

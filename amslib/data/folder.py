@@ -7,7 +7,7 @@ from functools import partial
 from numbers import Real
 from pathlib import Path
 
-from . import basnet, plain, wtalc
+from . import acmnet, actionformer, basnet, cmcs, plain, wtalc
 from .features import STREAMS
 from .findings import DataError, DataNotFoundError, Finding, error, settle
 from .layout import Layout, Scan
@@ -15,22 +15,28 @@ from .rules import annotation_findings, duration_findings, segment_findings, sha
 from .video import Dataset
 
 BUILT_IN = ("synthetic", "synthetic-tiny")
-LAYOUTS = (plain.LAYOUT, wtalc.LAYOUT, basnet.LAYOUT)
+LAYOUTS = tuple(m.LAYOUT for m in (plain, wtalc, basnet, acmnet, actionformer, cmcs))
 
 
 def load(source: str | Path, **options) -> Dataset:
-    """A data set: generated, or real features in W-TALC's or BaS-Net's (CoLA's) layout.
+    """A data set: generated, or real features in one of the layouts of the field.
 
     Features are opened when they are asked for; memory-mapped, except for W-TALC's one file, which
-    is read whole the first time. What headers and annotations show to be wrong is raised or warned
-    of here, what only the values show (NaN) when they are first read.
+    is read whole the first time, and CMCS's npz, which are read each time (`convert` them). What
+    headers and annotations show to be wrong is raised or warned of here, what only the values show
+    (NaN) when they are first read.
 
     Args:
-        source: ``"synthetic"``, ``"synthetic-tiny"``, or a folder with either
-            ``X-I3D-JOINTFeatures.npy`` and ``X-Annotations/`` (W-TALC), or ``gt.json``,
-            ``split_{train,test}.txt`` and ``features/{train,test}/{rgb,flow}/<video>.npy``.
-        **options: for a folder ``snippet_seconds``, the time from one snippet to the next
-            (default 16 / 25); for a generated data set those of its generator.
+        source: ``"synthetic"``, ``"synthetic-tiny"``, or a folder in the layout of W-TALC, BaS-Net
+            (CoLA), ACM-Net (ASM-Loc), ActionFormer (OpenTAD), CMCS, or one written by `convert`;
+            see `book/data.md`.
+        **options: for a generated data set those of its generator. For a folder, by its layout:
+            ``snippet_seconds``, the time from one snippet to the next (default 16 / 25; W-TALC,
+            BaS-Net, ACM-Net); ``stream_order``, the streams of the two halves of the columns
+            (default ``("rgb", "flow")``; W-TALC, ACM-Net, ActionFormer); ``stride`` and ``window``,
+            frames between and seen by rows (default 4 and 16; ActionFormer, CMCS); ``fps``, of all
+            videos, where the annotations' is absent or not that of the features (same two);
+            ``every``, to keep one row in so many (default 4; CMCS).
 
     Returns:
         Training and test videos. Segments are kept as annotated, never clipped.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .annotated import Annotations, in_order, instances, split
+from .annotated import Annotations, finite, in_order, instances, read_intervals, split
 from .arrays import read_array, read_header
 from .features import STREAMS, Features, JointFile, JointHalf
 from .findings import DataError, Finding, error
@@ -63,23 +63,32 @@ def read_annotation_folder(folder: Path) -> Annotations:
         DataError: a file is missing, unsafe to read, or of another length than videoname.npy.
     """
     columns = _columns(folder)
-    classes = tuple(_text(name) for name in read_array(folder / "classlist.npy"))
+    classes = tuple(_text(name) for name in np.ravel(read_array(folder / "classlist.npy")))
     ambiguous = _ambiguous(folder)
-    videos, findings = [], []
+    videos, subsets, findings = [], [], []
     for values in zip(*columns.values(), strict=True):
         row = dict(zip(columns, values, strict=True))
-        video, found = _video(row, classes, ambiguous, folder)
+        try:
+            video, found = _video(row, classes, ambiguous, folder)
+        except (TypeError, ValueError, IndexError) as reason:
+            message = f"entries that cannot be read ({reason!r})"
+            mend = "Take all files from the same release"
+            findings.append(error("entry", folder, message, mend, str(row["videoname"])))
+            continue
         videos.append(video)
+        subsets.append(_text(row["subset"]).lower())
         findings += found
-    subsets = [_text(subset).lower() for subset in columns["subset"]]
     return Annotations(videos, subsets, classes, findings)
 
 
 def _columns(folder):
-    optional = [name for name in OPTIONAL if (folder / f"{name}.npy").is_file()]
+    optional = [name for name in OPTIONAL if (folder / f"{name}.npy").exists()]
     columns = {name: read_array(folder / f"{name}.npy") for name in (*REQUIRED, *optional)}
-    count = len(columns["videoname"])
+    count = columns["videoname"].size
     for name, column in columns.items():
+        if column.ndim == 0:
+            message = f"one {column.dtype} where one entry per video was expected"
+            raise DataError(error("columns", folder / f"{name}.npy", message, "Get it again"))
         if len(column) != count:
             message = f"{len(column)} entries where videoname.npy has {count}"
             mend = "Take all of them from the same release"
@@ -98,7 +107,7 @@ def _video(row, classes, ambiguous, folder) -> tuple[Video, list[Finding]]:
             message = f"class {label!r} is not in classlist.npy"
             mend = "Correct the label, or add the class to the list"
             found.append(error("class", folder / "labels.npy", message, mend, name))
-    duration = float(np.ravel(row["duration"])[0]) if "duration" in row else None
+    duration = finite(np.ravel(row["duration"])[0]) if "duration" in row else None
     metadata = {"labels_all": labels_all} if "labels_all" in row else {}
     apart = tuple(ambiguous.get(name, ()))
     return Video(name, {}, labels, segments, apart, duration, metadata=metadata), found
@@ -108,15 +117,8 @@ def _ambiguous(folder) -> dict[str, list[tuple[float, float]]]:
     """Lines ``video start end`` of the ``Ambiguous_*.txt`` files, by video."""
     intervals = {}
     for file in sorted(folder.glob("Ambiguous_*.txt")):
-        for number, line in enumerate(file.read_text().splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                video, start, end = line.split()
-                intervals.setdefault(video, []).append((float(start), float(end)))
-            except ValueError:
-                message = f"line {number} is {line!r} where 'video start end' was expected"
-                raise DataError(error("ambiguous", file, message, "Correct the line")) from None
+        for video, start, end in read_intervals(file):
+            intervals.setdefault(video, []).append((start, end))
     return intervals
 
 
