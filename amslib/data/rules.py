@@ -145,8 +145,13 @@ def segment_findings(videos: Sequence[Video], file) -> list[Finding]:
 
 
 def annotation_findings(train: Sequence[Video], test: Sequence[Video], file) -> list[Finding]:
-    """Training videos without a label, and videos that are named twice."""
+    """Training videos without a label, videos that last no time, and videos named twice."""
     found = []
+    for video in (*train, *test):
+        if video.duration is not None and not video.duration > 0:
+            mend = "Give its length in seconds, or none"
+            message = f"a duration of {video.duration} s"
+            found.append(error("no duration", file, message, mend, video.id))
     for video in train:
         if not video.labels:
             mend = "Label it, or take it out of the training videos"
