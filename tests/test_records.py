@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -23,8 +24,8 @@ from helpers import close
 from amslib import Config, evaluate, load, records, run_grid
 from amslib.diagnostics import detection_quality, pseudo_label_quality
 from amslib.evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU
-from amslib.experiments import table_3
-from amslib.records import METHOD, method_fingerprint, record_key
+from amslib.experiments import table_3, table_4, table_5
+from amslib.records import METHOD, code_fingerprint, method_fingerprint, record_key
 
 ROOT = Path(__file__).parents[1]
 TINY = load("synthetic-tiny", width=8)
@@ -241,6 +242,29 @@ def test_the_fingerprint_covers_all_that_a_number_depends_on():
         found = {n for n in imported(name) if not n.startswith("data") and n != "protocols"}
         ahead |= found - reached
     assert reached - {"detections", "device"} == set(METHOD)
+
+
+def test_code_that_gave_the_same_numbers_goes_by_the_old_fingerprint(copied, tmp_path, monkeypatch):
+    file = tmp_path / "same_numbers.toml"
+    monkeypatch.setattr(records, "SAME_NUMBERS", file)
+    own = code_fingerprint()
+    assert method_fingerprint() == own
+    file.write_text(f'["{own}"]\nas = "of the records"\nrecomputed = []\n')
+    assert method_fingerprint() == "of the records"
+    with open(copied / "losses.py", "a") as source:
+        source.write("\nx = 1\n")
+    assert method_fingerprint() == code_fingerprint() != own
+
+
+def test_what_is_said_to_give_the_same_numbers_was_compared():
+    """Each entry names committed records, made by the code it stands for, of every kind of run."""
+    made = {path.stem: json.loads(path.read_text()) for path in COMMITTED}
+    entries = tomllib.loads(records.SAME_NUMBERS.read_text())
+    assert entries
+    for entry in entries.values():
+        assert all(made[key]["made"]["method"] == entry["as"] for key in entry["recomputed"])
+        compared = [Config(**made[key]["config"]) for key in entry["recomputed"]]
+        assert {*table_3().values(), *table_4().values(), *table_5().values()} <= set(compared)
 
 
 # The committed records
