@@ -17,10 +17,24 @@ from pathlib import Path
 from amslib import evaluate_panel, read_detections, read_ground_truth
 
 OUT = Path(__file__).parents[1] / "book" / "_static" / "released_scores.json"
+AUTOLOC = "detections released in github.com/zhengshou/AutoLoc (commit 82c7e51, MIT)"
+STPN = "detections released in github.com/bellos1203/STPN (commit ecadfca, Apache-2.0)"
+OFFICIAL = "ambiguous intervals of the official THUMOS14 annotations"
 SETS = {
-    "AutoLoc, THUMOS14": "S1.json.gz",
-    "STPN, THUMOS14": "S2.json.gz",
-    "AutoLoc, ActivityNet1.2": "S3.json.gz",
+    "AutoLoc, THUMOS14": (
+        "S1.json.gz",
+        f"{AUTOLOC}, with the ground truth and durations given there; {OFFICIAL}",
+    ),
+    "STPN, THUMOS14": (
+        "S2.json.gz",
+        f"{STPN}, a re-implementation; ground truth of github.com/Pilhyeon/BaSNet-pytorch "
+        f"(commit c8c6bbd, MIT); {OFFICIAL}",
+    ),
+    "AutoLoc, ActivityNet1.2": (
+        "S3.json.gz",
+        f"{AUTOLOC}, with the ground truth and durations given there; class names by way of CMCS's "
+        "annotations (MIT); no ambiguous intervals",
+    ),
 }
 
 
@@ -39,10 +53,11 @@ def main() -> None:
     about = {
         name: {
             "file": file,
+            "source": source,
             "sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest(),
             "mAP": scores(folder / file),
         }
-        for name, file in SETS.items()
+        for name, (file, source) in SETS.items()
     }
     OUT.write_text(json.dumps(about, indent=1) + "\n")
 
