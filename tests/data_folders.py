@@ -1,4 +1,4 @@
-"""Writes small data sets in the two layouts `load` reads."""
+"""Writes small data sets in the layouts `load` reads."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def feature_file(folder: Path, video: str, stream: str) -> Path:
 
 def write_database(folder: Path, database: dict) -> Path:
     file = folder / "gt.json"
+    folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"database": database}))
     return file
 
@@ -76,6 +77,14 @@ def write_wtalc(folder: Path, **changed) -> Path:
         if column is not None:
             np.save(annotations / f"{name}.npy", column, allow_pickle=True)
     return folder
+
+
+def write_halves(folder: Path, videos=tuple(LENGTHS)) -> None:
+    """One file for each video, rgb beside flow."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for video in videos:
+        both = [features(video, stream) for stream in ("rgb", "flow")]
+        np.save(folder / f"{video}.npy", np.hstack(both))
 
 
 def objects(values) -> np.ndarray:

@@ -10,9 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_folders import feature_file, features, write_basnet, write_wtalc
+from data_folders import (
+    feature_file,
+    features,
+    read_database,
+    write_basnet,
+    write_database,
+    write_wtalc,
+)
+from typer.testing import CliRunner
 
-from amslib.data import DataError, Dataset, DataWarning, Video, load, plain
+from amslib.cli import app
+from amslib.data import DataError, Dataset, DataWarning, Video, convert, load, plain
 
 FIELDS = ("id", "labels", "segments", "ambiguous", "duration", "snippet_seconds", "offset_seconds")
 
@@ -156,3 +165,79 @@ def test_labels_alone_are_enough(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)
         assert [v.labels for v in load(tmp_path).train] == [("Dive",), ("Jump", "Dive")]
+
+
+# BaS-Net's layout
+
+
+def test_basnet_is_written_as_it_is_read(tmp_path):
+    dataset = load(write_basnet(tmp_path / "data"))
+    convert(dataset, tmp_path / "again" / "data", "basnet")
+    again = load(tmp_path / "again" / "data")
+    assert_same(again, dataset)
+    assert again.fingerprint == dataset.fingerprint
+    database = json.loads((tmp_path / "again" / "data" / "gt.json").read_text())["database"]
+    assert database["video_b"]["annotations"] == [{"segment": ["2.0", "9.5"], "label": "Dive"}]
+
+
+def test_what_basnet_cannot_hold_is_told(tmp_path):
+    with pytest.warns(DataWarning) as warned:
+        convert(in_memory(), tmp_path / "basnet", "basnet")
+    said = [str(w.message).split("does not hold ")[1].split(". Keep")[0] for w in warned]
+    assert said == [
+        "the order of the classes",
+        "seconds from one snippet to the next (they differ)",
+        "where the first snippet begins",
+        "ambiguous intervals",
+        "labels of videos without segments, for readers other than amslib",
+        "labels other than the classes of the segments",
+    ]
+    assert [v.labels for v in load(tmp_path / "basnet").train] == [("Dive",), ("Dive",)]
+
+
+def test_a_step_and_other_streams_are_told(tmp_path):
+    data = load(write_basnet(tmp_path / "data"))
+    step = [replace(v, snippet_seconds=2.5, features={"x": v.features["rgb"]}) for v in data.train]
+    with pytest.raises(DataError, match=r"streams \('x',\) where rgb or flow was expected"):
+        convert(replace(data, train=tuple(step), test=()), tmp_path / "no", "basnet")
+    more = [{**v.features, "x": v.features["rgb"]} for v in data.train]
+    step = [replace(v, features=x) for v, x in zip(step, more, strict=True)]
+    with pytest.warns(DataWarning) as warned:
+        convert(replace(data, train=tuple(step), test=()), tmp_path / "basnet", "basnet")
+    said = " ".join(str(w.message) for w in warned)
+    assert "(pass snippet_seconds=2.5 to load)" in said and "streams other than rgb" in said
+
+
+def test_a_json_with_labels_alone(tmp_path):
+    folder = write_basnet(tmp_path)
+    database = read_database(folder)
+    database["video_a"] = {"subset": "train", "labels": ["Jump", "Dive"]}
+    write_database(folder, database)
+    assert load(folder).train[0].labels == ("Dive", "Jump")
+    database["video_a"]["labels"] = "Jump"
+    write_database(folder, database)
+    with pytest.raises(DataError, match=r"gt\.json: video_a: an entry .*no list of names"):
+        load(folder)
+
+
+def test_an_unknown_target(tmp_path):
+    with pytest.raises(ValueError, match="to='wtalc'; expected one of 'plain', 'basnet'"):
+        convert(in_memory(), tmp_path, "wtalc")
+
+
+# The command
+
+
+def test_the_command_converts_there_and_back(tmp_path):
+    source = write_wtalc(tmp_path / "w")
+    for words in (
+        (source, "--out", tmp_path / "p", "-o", 'stream_order=["flow", "rgb"]'),
+        (tmp_path / "p", "--out", tmp_path / "b", "--to", "basnet"),
+    ):
+        with warnings.catch_warnings(record=True):
+            done = CliRunner().invoke(app, ["convert", *map(str, words)])
+        assert done.exit_code == 0 and "3 videos written to" in done.stderr, done.output
+        assert "%|" not in done.stderr
+    swapped = load(source, stream_order=("flow", "rgb"))
+    assert_same(load(tmp_path / "p"), swapped)
+    assert_same(load(tmp_path / "b"), swapped, ("id", "segments", "duration", "snippet_seconds"))

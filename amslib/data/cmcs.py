@@ -3,7 +3,7 @@
 The files lie in folders of any name: ``*/<Class>_{val,test}.txt`` with lines "video start end"
 (``Ambiguous_{val,test}.txt`` likewise), and ``*/<video>-{rgb,flow}.npz`` with "feature", of shape
 (A, T, D) for A crops, and "frame_cnt". The crops are averaged. ``meta.json`` may give
-``{video: {"fps": .., "duration_s": ..}}``.
+``{video: {"fps": .., "duration_s": ..}}``. Videos with ambiguous intervals alone are left out.
 
 Row t sees the 16 frames from frame 4 t on, at the video's native frame rate. CMCS itself puts the
 row at its first frame; here, as for ActionFormer's features, at the centre of what it sees.
@@ -91,13 +91,13 @@ def scan(folder: Path, *, stride=4, window=16, every=4, fps=None) -> Scan:
 
 
 def _annotations(folder: Path, suffix: str) -> dict[str, list[tuple[float, float, str]]]:
-    """Rows (start_s, end_s, label) of each video, class by class."""
+    """Rows (start_s, end_s, label) of each video with an instance of a class, class by class."""
     rows = {}
     for file in sorted(folder.glob(f"*/*_{suffix}.txt")):
         label = file.name.removesuffix(f"_{suffix}.txt")
         for video, start, end in read_intervals(file):
             rows.setdefault(video, []).append((start, end, label))
-    return rows
+    return {v: found for v, found in rows.items() if any(row[2] != AMBIGUOUS for row in found)}
 
 
 def _homes(folder: Path) -> dict[str, dict[str, list[Path]]]:
