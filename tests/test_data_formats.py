@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_folders import SEGMENTS, features, write_basnet, write_halves
+from data_folders import SEGMENTS, features, write_basnet, write_halves, write_wtalc
 from test_convert import assert_same
 from test_data_pickles import touch
 from test_data_real import THUMOS, real
@@ -376,6 +376,18 @@ def test_a_hostile_npz_runs_nothing(tmp_path, key):
 
 
 # Which layout it is
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"classlist": np.array([b"Ju\x88", b"Dive"])}, r"classlist\.npy: no names"),
+        ({"subset": np.array([b"te\x88", b"x", b"x"])}, "video_a.*: entries that cannot be read"),
+    ],
+)
+def test_texts_of_w_talc_that_are_none(tmp_path, changed, said):
+    with pytest.raises(DataError, match=said):
+        load(write_wtalc(tmp_path, **changed))
 
 
 def test_files_of_two_layouts(tmp_path):

@@ -63,22 +63,30 @@ def read_annotation_folder(folder: Path) -> Annotations:
         DataError: a file is missing, unsafe to read, or of another length than videoname.npy.
     """
     columns = _columns(folder)
-    classes = tuple(_text(name) for name in np.ravel(read_array(folder / "classlist.npy")))
+    classes = _class_list(folder / "classlist.npy")
     ambiguous = _ambiguous(folder)
     videos, subsets, findings = [], [], []
     for values in zip(*columns.values(), strict=True):
         row = dict(zip(columns, values, strict=True))
         try:
             video, found = _video(row, classes, ambiguous, folder)
+            subset = _text(row["subset"]).lower()
         except (TypeError, ValueError, IndexError) as reason:
             message = f"entries that cannot be read ({reason!r})"
             mend = "Take all files from the same release"
             findings.append(error("entry", folder, message, mend, str(row["videoname"])))
             continue
         videos.append(video)
-        subsets.append(_text(row["subset"]).lower())
+        subsets.append(subset)
         findings += found
     return Annotations(videos, subsets, classes, findings)
+
+
+def _class_list(file: Path) -> tuple[str, ...]:
+    try:
+        return tuple(_text(name) for name in np.ravel(read_array(file)))
+    except UnicodeDecodeError as reason:
+        raise DataError(error("text", file, f"no names ({reason})", "Get the file again")) from None
 
 
 def _columns(folder):
