@@ -74,8 +74,8 @@ def read_annotation_folder(folder: Path) -> Annotations:
         except (TypeError, ValueError, IndexError) as reason:
             message = f"entries that cannot be read ({reason!r})"
             mend = "Take all files from the same release"
-            findings.append(error("entry", folder, message, mend, str(row["videoname"])))
-            continue
+            wrong = error("entry", folder, message, mend, str(row["videoname"]))
+            raise DataError(wrong) from None
         videos.append(video)
         subsets.append(subset)
         findings += found
