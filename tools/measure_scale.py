@@ -110,7 +110,26 @@ def main() -> None:
         "resident": measure(chosen.folder, float("inf")),
     }
     OUT.write_text(json.dumps(about, indent=1) + "\n")
-    print(OUT.read_text())
+    OUT.with_suffix(".md").write_text(page(about))
+
+
+def page(about: dict) -> str:
+    """The numbers as the book shows them."""
+    count, snippets, gigabyte = about["videos"], about["snippets"], 1e9
+    lines = [
+        f"{count['train']} training and {count['test']} test videos, {snippets['train']:,} and "
+        f"{snippets['test']:,} snippets of {about['width']} numbers in two streams: "
+        f"{about['bytes'] / gigabyte:.1f} GB.",
+        "",
+        "| features | peak resident memory | time |",
+        "|:--|--:|--:|",
+    ]
+    for name, key in (("read a batch ahead", "streamed"), ("in memory", "resident")):
+        peak, seconds = about[key]["peak_bytes"] / gigabyte, about[key]["train_seconds"]
+        lines.append(f"| {name} | {peak:.1f} GB | {seconds:.0f} s |")
+    same = about["streamed"]["losses"] == about["resident"]["losses"]
+    lines += ["", f"The losses of the last epoch are {'equal' if same else 'NOT equal'}."]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
