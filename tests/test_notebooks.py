@@ -39,6 +39,7 @@ CHANGED = {
     "12_fig_6_qualitative": {"iteration": 0},
     "13_when_does_it_help": {"doses": [0.0, 0.6], "seeds": 2},
     "14_claims": {"seeds": 2},
+    "15_protocols": {"every": 2},
     "differences": {"decisions": ["score"], "dataset": "synthetic-tiny", "steps_per_epoch": 2},
     "demo": {"eta": 0.5},
 }
