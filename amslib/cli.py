@@ -140,12 +140,16 @@ def evaluate_command(
 
 @app.command("check")
 def check_command(
-    data: Annotated[str, typer.Argument(help="A folder of features.", metavar="FOLDER")],
+    data: Annotated[
+        str, typer.Argument(help="A folder of features, or annotations.", metavar="FOLDER")
+    ],
     snippet_seconds: SnippetSeconds = None,
+    option: Options = None,
     as_json: Json = False,
 ) -> None:
     """Read a whole data set and report what is wrong with it; exit code 1 if it is unusable."""
-    report = check(data, **_data_options(snippet_seconds, None))
+    options = _data_options(snippet_seconds, option)
+    report = check(data, progress=sys.stderr.isatty(), **options)
     if as_json:
         print(json.dumps(report.to_dict()))
     else:
@@ -265,8 +269,15 @@ def _print_report(report) -> None:
             part = report.counts[name]
             text = ", ".join(f"{value} {what}" for what, value in part.items())
             out.print(f"{name}: {text}")
-    if not report.findings:
-        out.print("nothing to complain about")
+    for sentence in report.agreed:
+        out.print(sentence, soft_wrap=True)
     for group in report.problems:
         colour = "bold red" if group[0].level == "error" else "yellow"
-        out.print(f"[{colour}]{group[0].level}:[/] {_plain(describe(group))}", soft_wrap=True)
+        out.print(f"\n[{colour}]{group[0].level}, {group[0].problem}:[/]", end=" ")
+        out.print(_plain(describe(group)), soft_wrap=True)
+    if not report.findings:
+        out.print("nothing to complain about")
+        return
+    errors = sum(finding.level == "error" for finding in report.findings)
+    videos = len({finding.video for finding in report.findings} - {""})
+    out.print(f"\n{errors} errors, {len(report.findings) - errors} warnings, in {videos} videos")

@@ -35,6 +35,7 @@ def test_good_data_have_counts_and_no_findings(tmp_path, write):
         "source": str(tmp_path),
         "ok": True,
         "counts": COUNTS,
+        "agreed": [],
         "findings": [],
     }
 

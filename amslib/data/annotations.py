@@ -7,6 +7,7 @@ from pathlib import Path
 from .annotated import split
 from .database import read_database
 from .findings import DataNotFoundError, error, settle
+from .layout import Scan
 from .video import Dataset, fingerprint
 from .wtalc import ANNOTATIONS, read_annotation_folder
 
@@ -29,14 +30,20 @@ def read_annotations(path: str | Path) -> Dataset:
     Raises:
         DataError: there are no annotations, or they contradict themselves.
     """
-    path = Path(path).expanduser()
+    found = scan_annotations(Path(path).expanduser())
+    settle(found.findings)
+    return found.dataset
+
+
+def scan_annotations(path: Path) -> Scan:
+    """The same with what contradicts itself as findings."""
     file = _find(path)
     annotations = read_database(file) if file.is_file() else read_annotation_folder(file)
-    settle(annotations.findings)
     train, test = split(annotations, file)
     mark = fingerprint(annotations.classes, train, test)
     name = path.name.removesuffix(".json").removesuffix(ANNOTATIONS)
-    return Dataset(name, annotations.classes, train, test, mark)
+    dataset = Dataset(name, annotations.classes, train, test, mark)
+    return Scan(dataset, annotations.findings, file)
 
 
 def _find(path: Path) -> Path:

@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .findings import DataError, Finding, by_problem, warning
+import numpy as np
+from tqdm import tqdm
+
+from .annotations import scan_annotations
+from .findings import DataError, Finding, by_problem
 from .folder import BUILT_IN, annotation_rules, feature_rules, load, scan
 from .layout import Scan
+from .oddities import annotation_oddities, unlisted_files
+from .published import compare
 from .rules import parts_of, value_findings
+from .streams import swapped
 from .video import Dataset, Video
+from .wtalc import ambiguous_alone
 
 
 @dataclass(frozen=True)
@@ -21,11 +29,13 @@ class Report:
         findings: every problem of every video, in the order found.
         counts: ``{"classes", "streams": {stream: D}, "train": {..}, "test": {..}}``, a part being
             ``{"videos", "instances", "classes", "snippets"}``; empty if there is no data set.
+        agreed: what is as published, in sentences.
     """
 
     source: str
     findings: tuple[Finding, ...]
     counts: dict = field(default_factory=dict)
+    agreed: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -40,14 +50,23 @@ class Report:
     def to_dict(self) -> dict:
         """Plain values, for json."""
         findings = [asdict(finding) for finding in self.findings]
-        return {"source": self.source, "ok": self.ok, "counts": self.counts, "findings": findings}
+        return {
+            "source": self.source,
+            "ok": self.ok,
+            "counts": self.counts,
+            "agreed": list(self.agreed),
+            "findings": findings,
+        }
 
 
-def check(source: str | Path, **options) -> Report:
+def check(source: str | Path, progress: bool = False, **options) -> Report:
     """Reads all of a data set and collects what is wrong instead of stopping at the first.
 
+    One video is in memory at a time (all of W-TALC's joint file).
+
     Args:
-        source: what `load` takes.
+        source: what `load` takes; or annotations alone, as `read_annotations` takes them.
+        progress: show a bar on standard error.
         **options: what `load` takes.
 
     Returns:
@@ -58,50 +77,54 @@ def check(source: str | Path, **options) -> Report:
     """
     try:
         found = _scan(source, **options)
-        findings = [*found.findings, *annotation_rules(found), *_annotation_oddities(found)]
+        findings = [*found.findings, *annotation_rules(found)]
+        findings += annotation_oddities(found.dataset, found.annotations)
+        if (found.annotations / "Ambiguous_test.txt").is_file():
+            findings += ambiguous_alone(found.annotations, found.dataset)
+        agreed, wrong = compare(found.dataset, found.annotations)
+        findings += wrong
     except DataError as reason:
         return Report(str(source), reason.findings)
+    videos = (*found.dataset.train, *found.dataset.test)
+    if not any(video.features for video in videos):
+        agreed.append("annotations alone: no features were read")
     try:
         findings += feature_rules(found)
         counts = _counts(found.dataset)
     except DataError as reason:  # the one file with all features cannot be read
-        return Report(str(source), (*findings, *reason.findings))
-    for video in (*found.dataset.train, *found.dataset.test):
-        findings += _values(video)
-    return Report(str(source), tuple(findings), counts)
+        return Report(str(source), (*findings, *reason.findings), agreed=tuple(agreed))
+    means = []
+    for video in tqdm(videos, disable=not progress, unit="video"):
+        found_here, mean = _values(video)
+        findings += found_here
+        means.append((video.id, mean))
+    findings += [*unlisted_files(videos), *swapped(means, found.annotations)]
+    return Report(str(source), tuple(findings), counts, tuple(agreed))
 
 
 def _scan(source, **options) -> Scan:
     if source in BUILT_IN:
         return Scan(load(source, **options), [], Path(source))
+    path = Path(source).expanduser()
+    if path.is_file() or (path / "classlist.npy").is_file():
+        if options:
+            raise TypeError(f"{', '.join(options)}: annotations alone take no options")
+        return scan_annotations(path)
     return scan(source, **options)
 
 
-def _values(video: Video) -> list[Finding]:
-    return [
-        finding
-        for part in parts_of(video).values()
-        if len(part.shape) == 2 and 0 not in part.shape and part.dtype.kind == "f"
-        for finding in value_findings(video.id, part.path, part.read())
-    ]
-
-
-def _annotation_oddities(found: Scan) -> list[Finding]:
-    """What is worth a look but happens in good data, so that `load` keeps quiet about it."""
-    train, test = found.dataset.train, found.dataset.test
-    file, findings = found.annotations, []
-    for video in (*train, *test):
-        empty = [s for s in video.segments if s[0] >= s[1]]
-        if empty:
-            message = f"{len(empty)} segments end where they start, or before ({empty[0]})"
-            mend = "They are kept as annotated and no detection can match them; correct the times"
-            findings.append(warning("degenerate", file, message, mend, video.id))
-    taught = {label for video in train for label in video.labels}
-    untaught = [name for name in found.dataset.classes if name not in taught]
-    if untaught:
-        message = f"classes without a training video: {', '.join(untaught)}"
-        findings.append(warning("untaught", file, message, "Expect no detection of them"))
-    return findings
+def _values(video: Video) -> tuple[list[Finding], dict[str, np.ndarray]]:
+    """Findings of every value of a video, and the mean feature of each sound stream."""
+    findings, means = [], {}
+    for stream, part in parts_of(video).items():
+        if len(part.shape) != 2 or 0 in part.shape or part.dtype.kind != "f":
+            continue
+        array = part.read()
+        found = value_findings(video.id, part.path, array)
+        findings += found
+        if not found:
+            means[stream] = array.mean(axis=0, dtype=np.float64)
+    return findings, means
 
 
 def _counts(dataset: Dataset) -> dict:

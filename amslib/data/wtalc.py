@@ -15,7 +15,7 @@ import numpy as np
 from .annotated import Annotations, finite, in_order, instances, read_intervals, split
 from .arrays import read_array, read_header
 from .features import STREAMS, Features, JointFile, JointHalf
-from .findings import DataError, Finding, error
+from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan, only
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
@@ -128,6 +128,18 @@ def _ambiguous(folder) -> dict[str, list[tuple[float, float]]]:
         for video, start, end in read_intervals(file):
             intervals.setdefault(video, []).append((start, end))
     return intervals
+
+
+def ambiguous_alone(folder: Path, dataset: Dataset) -> list[Finding]:
+    """Videos of the ``Ambiguous_*.txt`` files that videoname.npy does not name."""
+    ids = {video.id for video in (*dataset.train, *dataset.test)}
+    message = "ambiguous segments of a video that videoname.npy does not name"
+    mend = "It has nothing to find, and is left out; some protocols count it as a test video"
+    return [
+        warning("ambiguous alone", folder, message, mend, name)
+        for name in _ambiguous(folder)
+        if name not in ids
+    ]
 
 
 def _list(value) -> list:

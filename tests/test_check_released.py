@@ -1,0 +1,153 @@
+"""`check` on annotations alone, on what is published, and on streams that were swapped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_folders import feature_file, read_database, write_basnet, write_database, write_wtalc
+from typer.testing import CliRunner
+
+from amslib import load
+from amslib.cli import app
+from amslib.data import check, read_annotations
+from amslib.data.oddities import annotation_oddities
+from amslib.data.published import KNOWN, compare, mark
+from amslib.data.streams import swapped
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+real = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data")
+
+
+def problems(report) -> Counter:
+    return Counter((f.level, f.problem) for f in report.findings)
+
+
+@real
+def test_the_quirks_of_thumos14():
+    report = check(DATA / "thumos14" / "wtalc" / "Thumos14reduced-Annotations")
+    assert report.ok
+    assert problems(report) == {
+        ("warning", "labels"): 28,
+        ("warning", "past the end"): 5,
+        ("warning", "ambiguous alone"): 1,
+        ("warning", "twofold"): 1,
+    }
+    by = {p: [f for f in report.findings if f.problem == p] for _, p in problems(report)}
+    assert by["ambiguous alone"][0].video == "video_test_0001292"
+    assert "video_test_0000270" in [f.video for f in by["past the end"]]
+    assert "every segment of CliffDiving is annotated as Diving" in by["twofold"][0].message
+    assert [s.split(", the test")[0] for s in report.agreed] == [
+        "THUMOS14, train: 200 videos with 3007 instances, everyone's training videos",
+        "THUMOS14, test: 212 videos with 3358 instances",
+        "annotations alone: no features were read",
+    ]
+
+
+@real
+def test_the_quirks_of_activitynet():
+    report = check(DATA / "activitynet12" / "activity_net.v1-2.min.json")
+    assert report.ok and problems(report)["warning", "degenerate"] == 10
+    assert "4819 videos with 7151 instances" in report.agreed[0]
+    assert "2383 videos with 3582 instances" in report.agreed[1]
+
+
+@real
+def test_other_test_videos_are_told_apart():
+    assert "210 videos with 3311" in check(DATA / "thumos14" / "basnet" / "gt.json").agreed[1]
+    dataset = read_annotations(DATA / "thumos14" / "basnet" / "gt.json")
+    agreed, (wrong,) = compare(replace(dataset, test=dataset.test[:-1]), "gt.json")
+    assert len(agreed) == 1 and "test has 209 videos with" in wrong.message
+    assert "210 videos with 3311 instances or 212" in wrong.message
+    assert "BaS-Net" in wrong.mend
+
+
+def test_unknown_data_are_compared_with_nothing(tmp_path):
+    dataset = load(write_basnet(tmp_path))
+    assert compare(dataset, "gt.json") == ([], [])
+    assert mark(["Cliff Diving", "b"]) == mark(["B", "cliffdiving"]) not in KNOWN
+
+
+# Annotations
+
+
+def test_annotations_alone(tmp_path):
+    (tmp_path / "wtalc").mkdir()
+    (tmp_path / "basnet").mkdir()
+    folder = next(write_wtalc(tmp_path / "wtalc").glob("*-Annotations"))
+    file = write_basnet(tmp_path / "basnet") / "gt.json"
+    for source in (folder, file):
+        report = check(source)
+        assert report.ok and report.agreed == ("annotations alone: no features were read",)
+        assert report.counts["train"]["instances"] == 3
+    told = CliRunner().invoke(app, ["check", str(file)])
+    assert told.exit_code == 0 and "no features were read" in told.stdout
+
+
+def test_oddities_of_a_json(tmp_path):
+    folder = write_basnet(tmp_path)
+    database = read_database(folder)
+    a, b = database["video_a"]["annotations"], database["video_b"]["annotations"]
+    a.append(a[0] | {"segment": [str(float(t) + 5e-4) for t in a[0]["segment"]]})
+    b[0]["label"] = "jump"
+    b.append(b[0] | {"label": "Dive"})
+    database["video_c"]["annotations"] = [{"segment": [1, 2], "label": "Ambiguous"}]
+    write_database(folder, database)
+    found = annotation_oddities(load(folder), "gt.json")
+    assert {(f.problem, f.video) for f in found} == {
+        ("repeated", "video_a"),
+        ("ambiguous alone", "video_c"),
+        ("alike", ""),
+        ("twofold", ""),
+    }
+
+
+def test_arrays_of_no_video_are_told(tmp_path):
+    folder = write_basnet(tmp_path)
+    np.save(feature_file(folder, "video_a", "rgb").with_name("video_x.npy"), np.zeros((2, 8)))
+    (found,) = check(folder).findings
+    assert (
+        found.problem == "unlisted" and "1 arrays of no listed video (video_x.npy)" in found.message
+    )
+
+
+# Streams
+
+
+def means(dataset):
+    return [
+        (v.id, {s: np.asarray(x, float).mean(0) for s, x in v.features.items()})
+        for v in (*dataset.train, *dataset.test)
+    ]
+
+
+def swap(rows, i):
+    name, by = rows[i]
+    return [*rows[:i], (name, dict(zip(by, reversed(by.values()), strict=True))), *rows[i + 1 :]]
+
+
+@real
+def test_each_real_video_is_found_when_its_streams_are_swapped():
+    rows = means(load(DATA / "activitynet10", snippet_seconds=2.56))
+    assert len(rows) == 10 and swapped(rows, "") == []
+    for i, (name, _) in enumerate(rows):
+        assert [finding.video for finding in swapped(swap(rows, i), "")] == [name]
+
+
+@pytest.mark.parametrize("source", ["synthetic-tiny"])
+def test_generated_streams_raise_no_alarm_and_are_found_when_swapped(source):
+    rows = means(load(source))
+    assert swapped(rows, "") == []
+    for i in range(0, len(rows), 7):
+        assert [finding.video for finding in swapped(swap(rows, i), "")] == [rows[i][0]]
+
+
+def test_too_few_videos_or_other_widths_are_not_judged():
+    rng = np.random.default_rng(0)
+    few = [(f"v{i}", {"rgb": rng.normal(size=4), "flow": rng.normal(size=4)}) for i in range(3)]
+    assert swapped(few, "") == []
+    uneven = [(f"v{i}", {"rgb": rng.normal(size=4), "flow": rng.normal(size=5)}) for i in range(9)]
+    assert swapped(uneven, "") == []
