@@ -7,7 +7,7 @@ from functools import partial
 from numbers import Real
 from pathlib import Path
 
-from . import acmnet, actionformer, basnet, cmcs, plain, wtalc
+from . import acmnet, actionformer, basnet, cmcs, own, plain, wtalc
 from .features import STREAMS
 from .findings import DataError, DataNotFoundError, Finding, error, settle
 from .layout import Layout, Scan
@@ -15,7 +15,7 @@ from .rules import annotation_findings, duration_findings, segment_findings, sha
 from .video import Dataset
 
 BUILT_IN = ("synthetic", "synthetic-tiny")
-LAYOUTS = tuple(m.LAYOUT for m in (plain, wtalc, basnet, acmnet, actionformer, cmcs))
+LAYOUTS = tuple(m.LAYOUT for m in (plain, own, wtalc, basnet, acmnet, actionformer, cmcs))
 
 
 def load(source: str | Path, **options) -> Dataset:
@@ -28,11 +28,11 @@ def load(source: str | Path, **options) -> Dataset:
 
     Args:
         source: ``"synthetic"``, ``"synthetic-tiny"``, or a folder in the layout of W-TALC, BaS-Net
-            (CoLA), ACM-Net (ASM-Loc), ActionFormer (OpenTAD), CMCS, or one written by `convert`;
-            see `book/data.md`.
+            (CoLA), ACM-Net (ASM-Loc), ActionFormer (OpenTAD), CMCS, one written by `convert`, or
+            your own files with a ``labels.csv``; see `book/data.md`.
         **options: for a generated data set those of its generator. For a folder, by its layout:
             ``snippet_seconds``, the time from one snippet to the next (default 16 / 25; W-TALC,
-            BaS-Net, ACM-Net); ``stream_order``, the streams of the two halves of the columns
+            BaS-Net, ACM-Net, own); ``stream_order``, the streams of the two halves of the columns
             (default ``("rgb", "flow")``; W-TALC, ACM-Net, ActionFormer); ``stride`` and ``window``,
             frames between and seen by rows (default 4 and 16; ActionFormer, CMCS); ``fps``, of all
             videos, where the annotations' is absent or not that of the features (same two);
