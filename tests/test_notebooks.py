@@ -40,6 +40,7 @@ CHANGED = {
     "13_when_does_it_help": {"doses": [0.0, 0.6], "seeds": 2},
     "14_claims": {"seeds": 2},
     "15_protocols": {"every": 2},
+    "16_bring_your_own": {"steps_per_epoch": 3},
     "differences": {"decisions": ["score"], "dataset": "synthetic-tiny", "steps_per_epoch": 2},
     "demo": {"eta": 0.5},
 }
