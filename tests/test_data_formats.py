@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -373,6 +375,23 @@ def test_a_hostile_npz_runs_nothing(tmp_path, key):
     assert not mark.exists()
     pickle.loads(pickle.dumps(hostile))
     assert mark.exists()
+
+
+def test_a_hostile_npz_of_the_announced_size_runs_nothing(tmp_path):
+    """As many bytes as its header says, so that only what is announced gives it away."""
+    folder, mark = write_cmcs(tmp_path / "data"), tmp_path / "ran"
+    values = pickle.dumps(np.array([touch(mark)], object))
+    count = -(-len(values) // 8)
+    head = io.BytesIO()
+    about = {"descr": "|O", "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(head, about)
+    file = folder / "npz" / "video_b-rgb.npz"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("feature.npy", head.getvalue() + values.ljust(8 * count, b"\0"))
+        archive.writestr("frame_cnt.npy", head.getvalue() + values.ljust(8 * count, b"\0"))
+    with pytest.raises(DataError, match=r"video_b-rgb\.npz.*object"):
+        load(folder, fps=5, every=1)
+    assert not mark.exists()
 
 
 # Which layout it is
