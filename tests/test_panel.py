@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from amslib import evaluate, evaluate_panel
 from amslib.cli import app
+from amslib.data import DataWarning
 from amslib.data.video import Video
-from amslib.detections import read_detections, write_detections
+from amslib.detections import Detection, read_detections, write_detections
 from amslib.panel import Panel
 from amslib.protocols import PROTOCOLS
 
@@ -44,6 +45,13 @@ def test_printed_it_is_a_table_that_says_what_differs():
     assert "none of them is here" not in str(evaluate_panel(*CASE))
     other = [Video("a", segments=((0.0, 2.0, "X"),))]
     assert "three test videos of THUMOS14; none of them is here" in str(evaluate_panel([], other))
+
+
+def test_names_that_never_meet_are_told_once():
+    video = Video("a", segments=((0.0, 2.0, "X"),))
+    with pytest.warns(DataWarning) as told:
+        evaluate_panel([Detection("v_a", "X", 0.0, 2.0, 0.5)], [video])
+    assert len(told) == 1
 
 
 def test_command_line(tmp_path):

@@ -105,8 +105,8 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
         progress: show a bar on standard error.
 
     Raises:
-        DataError: features cannot be used, a video's name cannot be the name of a file, or there
-            are neither rgb nor flow features.
+        DataError: features cannot be used, a video is there twice, its name cannot be the name of a
+            file, or there are neither rgb nor flow features.
         FileExistsError: the folder is not empty.
 
     Warns:
@@ -123,10 +123,11 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
     prepare(folder, names, [home for part in PARTS for home in homes[part].values()])
     for part, videos in parts.items():
         copy(videos, homes[part], progress)
-        (folder / f"split_{part}.txt").write_text("".join(f"{v.id}\n" for v in videos))
+        names = "".join(f"{v.id}\n" for v in videos)
+        (folder / f"split_{part}.txt").write_text(names, encoding="utf-8")
     database = {v.id: _entry(v, part) for part in PARTS for v in parts[part]}
     text = json.dumps({"database": database}, indent=1, allow_nan=False)
-    (folder / "gt.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / "gt.json", text)
 
 
 def _entry(video: Video, part: str) -> dict:

@@ -67,7 +67,7 @@ def scan(source: str | Path, **options) -> Scan:
 
     Args:
         source: see `load`.
-        **options: ``snippet_seconds``, see `load`.
+        **options: those of the layout, see `load`.
     """
     folder = Path(source).expanduser()
     if not folder.is_dir():

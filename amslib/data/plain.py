@@ -13,6 +13,7 @@ What is unknown or empty is absent; labels default to the classes of the segment
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
         progress: show a bar on standard error.
 
     Raises:
-        DataError: features cannot be used, or a video's name cannot be the name of a file.
+        DataError: features cannot be used, a video is there twice, or its name cannot be the name of
+            a file.
         FileExistsError: the folder is not empty.
     """
     videos = {v.id: _entry(v, part) for part in PARTS for v in getattr(dataset, part)}
@@ -78,7 +80,7 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
     homes = {s: folder / "features" / s for s in dataset.streams}
     prepare(folder, [v.id for part in PARTS for v in getattr(dataset, part)], homes.values())
     copy((*dataset.train, *dataset.test), homes, progress)
-    (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / "dataset.json", text)
 
 
 def prepare(folder: Path, names: Iterable[str], homes: Iterable[Path]) -> None:
@@ -87,7 +89,10 @@ def prepare(folder: Path, names: Iterable[str], homes: Iterable[Path]) -> None:
     Raises:
         DataError, FileExistsError: see `write`.
     """
-    for name in names:
+    for name, count in Counter(names).items():
+        if count > 1:
+            mend = "Keep it once, in training or in test"
+            raise DataError(error("twice", folder, f"named {count} times", mend, name))
         if not _is_file_name(name):
             message = "a name that cannot be that of a file"
             raise DataError(error("name", folder, message, "Name the video otherwise", name))
@@ -102,6 +107,13 @@ def copy(videos: Sequence[Video], homes: Mapping[str, Path], progress: bool) -> 
     for video in tqdm(videos, disable=not progress, unit="video"):
         for stream, home in homes.items():
             np.save(home / f"{video.id}.npy", video.features[stream], allow_pickle=False)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Writes a text file whole, or not at all."""
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(file)
 
 
 def _is_file_name(name: str) -> bool:
