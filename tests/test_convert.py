@@ -13,11 +13,13 @@ import pytest
 from data_folders import (
     feature_file,
     features,
+    objects,
     read_database,
     write_basnet,
     write_database,
     write_wtalc,
 )
+from test_data_real import THUMOS, real
 from typer.testing import CliRunner
 
 from amslib.cli import app
@@ -113,6 +115,31 @@ def test_names_that_are_no_names_of_files(tmp_path, name):
     with pytest.raises(DataError, match="a name that cannot be that of a file"):
         plain.write(wrong, tmp_path / "plain")
     assert not (tmp_path / "plain").exists()
+
+
+@pytest.mark.parametrize("to", ["plain", "basnet"])
+def test_a_video_for_training_and_test(tmp_path, to):
+    data = in_memory()
+    twice = replace(data, train=(data.train[1],), test=(data.train[1],))
+    with pytest.raises(DataError, match="b: named 2 times"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        convert(twice, tmp_path / "out", to)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("to", "name"), [("plain", "dataset.json"), ("basnet", "gt.json")])
+def test_a_disk_that_is_full_leaves_no_data_set(tmp_path, monkeypatch, to, name):
+    data, write = load(write_basnet(tmp_path / "data")), Path.write_text
+
+    def half(file, text, **options):
+        write(file, text[: len(text) // 2], **options)
+        if file.name.startswith(name):
+            raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="no space left"):
+        convert(data, tmp_path / "out", to)
+    assert (tmp_path / "out" / "features").is_dir() and not (tmp_path / "out" / name).exists()
 
 
 def rewrite(folder, change):
@@ -223,6 +250,80 @@ def test_a_json_with_labels_alone(tmp_path):
 def test_an_unknown_target(tmp_path):
     with pytest.raises(ValueError, match="to='wtalc'; expected one of 'plain', 'basnet'"):
         convert(in_memory(), tmp_path, "wtalc")
+
+
+# Real annotations and features
+
+
+def generated(lasts: float, mark: int, width: int) -> np.ndarray:
+    """Features of as many snippets as a video of so many seconds has."""
+    return np.random.default_rng(mark).normal(size=(int(lasts * 25 / 16), width)).astype("f4")
+
+
+@pytest.mark.filterwarnings("ignore:.*segments end after:amslib.data.DataWarning")
+def test_the_w_talc_annotations_of_thumos14(tmp_path):
+    annotations, source = real(THUMOS), tmp_path / "data"
+    source.mkdir()
+    (source / annotations.name).symlink_to(annotations)
+    lasts = np.load(annotations / "duration.npy")
+    joint = objects([generated(float(x), k, 8) for k, x in enumerate(lasts.ravel())])
+    np.save(source / "Thumos14reduced-I3D-JOINTFeatures.npy", joint, allow_pickle=True)
+    whole = load(source)
+    dataset = replace(whole, train=whole.train[::8], test=whole.test[::8])
+    assert (len(dataset.train), len(dataset.test)) == (25, 27)
+    assert (
+        any(v.ambiguous for v in dataset.test) and dataset.train[0].features["flow"].shape[1] == 4
+    )
+    convert(dataset, tmp_path / "plain")
+    again = load(tmp_path / "plain")
+    assert again.classes == dataset.classes and len(again.classes) == 20
+    assert_same(again, dataset)
+    with pytest.warns(DataWarning, match="does not hold ambiguous intervals"):
+        convert(again, tmp_path / "basnet", "basnet")
+    kept = [name for name in FIELDS if name != "ambiguous"]
+    assert_same(load(tmp_path / "basnet"), dataset, kept)
+
+
+@pytest.mark.filterwarnings("ignore:.*segments end after:amslib.data.DataWarning")
+def test_the_basnet_annotations_of_thumos14(tmp_path):
+    """There are no durations; written back, the json is the one that was read."""
+    source, folder = real("thumos14/basnet"), tmp_path / "data"
+    meta = json.loads(real("thumos14/meta.json").read_text())
+    folder.mkdir()
+    (folder / "gt.json").symlink_to(source / "gt.json")
+    for part in ("train", "test"):
+        names = (source / f"split_{part}.txt").read_text().split()[::8]
+        (folder / f"split_{part}.txt").write_text("\n".join(names))
+        for mark, name in enumerate(names):
+            for stream in ("rgb", "flow"):
+                file = folder / "features" / part / stream / f"{name}.npy"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                np.save(file, generated(meta[name]["duration_s"], mark, 4))
+    dataset = load(folder)
+    convert(dataset, tmp_path / "plain")
+    assert_same(load(tmp_path / "plain"), dataset)
+    assert all(v.duration is None for v in load(tmp_path / "plain").test)
+    convert(load(tmp_path / "plain"), tmp_path / "basnet", "basnet")
+    assert_same(load(tmp_path / "basnet"), dataset)
+    before, after = read_database(folder), read_database(tmp_path / "basnet")
+    assert len(after) == 52
+
+    def rows(entry):
+        return [(*map(float, a["segment"]), a["label"]) for a in entry["annotations"]]
+
+    assert all(rows(entry) == rows(before[name]) for name, entry in after.items())
+
+
+def test_ten_real_videos_through_both(tmp_path):
+    dataset = load(real("activitynet10"), snippet_seconds=2.56)
+    convert(dataset, tmp_path / "plain")
+    assert_same(load(tmp_path / "plain"), dataset)
+    with pytest.warns(DataWarning, match=r"pass snippet_seconds=2\.56 to load") as warned:
+        convert(load(tmp_path / "plain"), tmp_path / "basnet", "basnet")
+    assert len(warned) == 1
+    again = load(tmp_path / "basnet", snippet_seconds=2.56)
+    assert again.classes == dataset.classes
+    assert_same(again, dataset)
 
 
 # The command

@@ -17,7 +17,7 @@ from .database import read_database
 from .features import STREAMS, Features, headers, open_streams
 from .findings import DataError, Finding, error, settle, warning
 from .layout import Layout, Scan
-from .plain import copy, prepare
+from .plain import copy, prepare, write_whole
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
 PARTS = ("train", "test")
@@ -123,8 +123,8 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
     prepare(folder, names, [home for part in PARTS for home in homes[part].values()])
     for part, videos in parts.items():
         copy(videos, homes[part], progress)
-        names = "".join(f"{v.id}\n" for v in videos)
-        (folder / f"split_{part}.txt").write_text(names, encoding="utf-8")
+        lines = "".join(f"{v.id}\n" for v in videos)
+        (folder / f"split_{part}.txt").write_text(lines, encoding="utf-8")
     database = {v.id: _entry(v, part) for part in PARTS for v in parts[part]}
     text = json.dumps({"database": database}, indent=1, allow_nan=False)
     write_whole(folder / "gt.json", text)

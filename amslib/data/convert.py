@@ -26,7 +26,7 @@ def convert(dataset: Dataset, folder: str | Path, to: str = "plain", progress=Fa
 
     Raises:
         ValueError: there is no such layout.
-        DataError: features cannot be used, a video is there twice, or its name cannot be the name of
+        DataError: features cannot be used, a video is there twice, or its name cannot be that of
             a file.
         FileExistsError: the folder is not empty.
 

@@ -70,7 +70,7 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
         progress: show a bar on standard error.
 
     Raises:
-        DataError: features cannot be used, a video is there twice, or its name cannot be the name of
+        DataError: features cannot be used, a video is there twice, or its name cannot be that of
             a file.
         FileExistsError: the folder is not empty.
     """
