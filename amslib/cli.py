@@ -108,8 +108,9 @@ def evaluate_command(
         str, typer.Option(help=f"all, or one of {', '.join(PROTOCOLS)}.")
     ] = "activitynet",
     tiou: Annotated[
-        str, typer.Option(help="IoU thresholds, start:stop:step or a,b,c; all has its own.")
-    ] = "0.1:0.7:0.1",
+        str | None,
+        typer.Option(help="IoU thresholds, start:stop:step or a,b,c; 0.1:0.7:0.1 if not given."),
+    ] = None,
     iteration: Annotated[int, typer.Option(help="Of the run; -1 is the last.")] = -1,
     device: Device = "auto",
     as_json: Json = False,
@@ -117,7 +118,9 @@ def evaluate_command(
     """Print the mean average precision of a run, or of any file of detections."""
     if (run is None) == (detections is None):
         raise ValueError("give either --run FOLDER or --detections FILE")
-    levels = _thresholds(tiou, protocol)
+    if protocol == "all" and tiou is not None:
+        raise ValueError("--tiou: --protocol all has IoU 0.1 to 0.7; name one protocol for others")
+    levels = _thresholds(tiou or "0.1:0.7:0.1", protocol)
     if detections is not None:
         found = read_detections(detections)
         videos = read_ground_truth(ground_truth or detections)
@@ -267,7 +270,7 @@ def _print_report(report) -> None:
     for name in ("train", "test"):
         if name in report.counts:
             part = report.counts[name]
-            text = ", ".join(f"{value} {what}" for what, value in part.items())
+            text = ", ".join(f"{value} {what}" for what, value in part.items() if value)
             out.print(f"{name}: {text}")
     for sentence in report.agreed:
         out.print(sentence, soft_wrap=True)
@@ -280,4 +283,6 @@ def _print_report(report) -> None:
         return
     errors = sum(finding.level == "error" for finding in report.findings)
     videos = len({finding.video for finding in report.findings} - {""})
-    out.print(f"\n{errors} errors, {len(report.findings) - errors} warnings, in {videos} videos")
+    all_videos = sum(report.counts[part]["videos"] for part in ("train", "test") if report.counts)
+    text = f"errors: {errors}, warnings: {len(report.findings) - errors}"
+    out.print(f"\n{text}; in {videos} of {all_videos} videos")

@@ -71,6 +71,6 @@ def evaluate_panel(detections: Iterable[Detection], videos: Iterable[Video]) -> 
         warnings.simplefilter("ignore", DataWarning)
         evaluations |= {name: evaluate(detections, videos, protocol=name) for name in others}
     about = dict(DESCRIPTIONS)
-    if not LEFT_OUT & {v.id for v in videos}:
+    if not LEFT_OUT & {*(v.id for v in videos), *(d.video for d in detections)}:
         about["activitynet-210"] += "; none of them is here"
     return Panel(evaluations, about)

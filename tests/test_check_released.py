@@ -38,7 +38,14 @@ def test_the_quirks_of_thumos14():
     }
     by = {p: [f for f in report.findings if f.problem == p] for _, p in problems(report)}
     assert by["ambiguous alone"][0].video == "video_test_0001292"
-    assert "video_test_0000270" in [f.video for f in by["past the end"]]
+    past = {f.video: int(f.message.split()[0]) for f in by["past the end"]}
+    assert past == {
+        "video_validation_0000364": 2,
+        "video_validation_0000856": 2,
+        "video_test_0000270": 22,
+        "video_test_0000814": 3,
+        "video_test_0001081": 1,
+    }
     assert "every segment of CliffDiving is annotated as Diving" in by["twofold"][0].message
     assert [s.split(", the test")[0] for s in report.agreed] == [
         "THUMOS14, train: 200 videos with 3007 instances, everyone's training videos",
@@ -50,7 +57,8 @@ def test_the_quirks_of_thumos14():
 @real
 def test_the_quirks_of_activitynet():
     report = check(DATA / "activitynet12" / "activity_net.v1-2.min.json")
-    assert report.ok and problems(report)["warning", "degenerate"] == 10
+    assert report.ok
+    assert problems(report) == {("warning", "degenerate"): 10, ("warning", "repeated"): 21}
     assert "4819 videos with 7151 instances" in report.agreed[0]
     assert "2383 videos with 3582 instances" in report.agreed[1]
 
@@ -63,6 +71,14 @@ def test_other_test_videos_are_told_apart():
     assert len(agreed) == 1 and "test has 209 videos with" in wrong.message
     assert "210 videos with 3311 instances or 212" in wrong.message
     assert "BaS-Net" in wrong.mend
+
+
+@real
+def test_the_papers_213_videos_are_known():
+    dataset = read_annotations(DATA / "thumos14" / "wtalc" / "Thumos14reduced-Annotations")
+    more = (*dataset.test, replace(dataset.test[0], id="video_test_0001292", segments=()))
+    agreed, found = compare(replace(dataset, test=more), "")
+    assert "213 videos with 3358 instances, the test videos of the paper" in agreed[1] and not found
 
 
 def test_unknown_data_are_compared_with_nothing(tmp_path):
@@ -92,6 +108,7 @@ def test_oddities_of_a_json(tmp_path):
     database = read_database(folder)
     a, b = database["video_a"]["annotations"], database["video_b"]["annotations"]
     a.append(a[0] | {"segment": [str(float(t) + 5e-4) for t in a[0]["segment"]]})
+    b.append(b[0] | {"segment": [str(float(t) + 5e-2) for t in b[0]["segment"]]})
     b[0]["label"] = "jump"
     b.append(b[0] | {"label": "Dive"})
     database["video_c"]["annotations"] = [{"segment": [1, 2], "label": "Ambiguous"}]
@@ -147,7 +164,7 @@ def test_generated_streams_raise_no_alarm_and_are_found_when_swapped(source):
 
 def test_too_few_videos_or_other_widths_are_not_judged():
     rng = np.random.default_rng(0)
-    few = [(f"v{i}", {"rgb": rng.normal(size=4), "flow": rng.normal(size=4)}) for i in range(3)]
+    few = [(f"v{i}", {"rgb": rng.normal(size=4), "flow": rng.normal(size=4)}) for i in range(7)]
     assert swapped(few, "") == []
     uneven = [(f"v{i}", {"rgb": rng.normal(size=4), "flow": rng.normal(size=5)}) for i in range(9)]
     assert swapped(uneven, "") == []

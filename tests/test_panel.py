@@ -44,6 +44,9 @@ def test_printed_it_is_a_table_that_says_what_differs():
         assert sum(line.split()[:1] == [name] for line in lines) == 2
     assert "none of them is here" not in str(evaluate_panel(*CASE))
     other = [Video("a", segments=((0.0, 2.0, "X"),))]
+    left_out = Detection("video_test_0001292", "X", 0.0, 1.0, 0.5)
+    with pytest.warns(DataWarning):
+        assert "none of them is here" not in str(evaluate_panel([left_out], other))
     assert "three test videos of THUMOS14; none of them is here" in str(evaluate_panel([], other))
 
 
@@ -71,6 +74,8 @@ def test_command_line(tmp_path):
     expected = evaluate_panel(read_detections(file), videos)
     told = CliRunner().invoke(app, command)
     assert told.exit_code == 0 and str(expected) in told.stdout
+    refused = CliRunner().invoke(app, [*command, "--tiou", "0.5"])
+    assert "--protocol all has IoU 0.1 to 0.7" in str(refused.exception)
     told = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(told.stdout) == expected.to_dict()
 

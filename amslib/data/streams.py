@@ -8,7 +8,7 @@ import numpy as np
 
 from .findings import Finding, warning
 
-FEWEST = 4  # videos to compare with
+FEWEST = 8  # videos; among fewer, one that is swapped moves the usual feature towards itself
 
 
 def swapped(means: Sequence[tuple[str, Mapping[str, np.ndarray]]], file) -> list[Finding]:
