@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import warnings
 from dataclasses import fields
 from pathlib import Path
@@ -14,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .config import Config
-from .data import Dataset, DataWarning, check, convert, load
-from .data.findings import describe
+from .data import Dataset, DataWarning, Finding, Report, check, convert, load
+from .data.findings import SHOWN
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
 from .panel import evaluate_panel
@@ -266,23 +267,56 @@ def _print_evaluation(result: Evaluation, detections: int, videos: int) -> None:
     out.print(f"{detections} detections, {videos} videos, protocol {result.protocol}")
 
 
-def _print_report(report) -> None:
-    for name in ("train", "test"):
-        if name in report.counts:
-            part = report.counts[name]
-            text = ", ".join(f"{value} {what}" for what, value in part.items() if value)
-            out.print(f"{name}: {text}")
+def _print_report(report: Report) -> None:
+    parts = [name for name in ("train", "test") if name in report.counts]
+    for name in parts:
+        kinds = (
+            "videos",
+            "instances",
+            "classes",
+            *(["snippets"] if report.counts["streams"] else []),
+        )
+        text = ", ".join(f"{report.counts[name][kind]} {kind}" for kind in kinds)
+        out.print(f"{name}: {text}", soft_wrap=True)
     for sentence in report.agreed:
-        out.print(sentence, soft_wrap=True)
+        _print_wrapped(sentence)
     for group in report.problems:
-        colour = "bold red" if group[0].level == "error" else "yellow"
-        out.print(f"\n[{colour}]{group[0].level}, {group[0].problem}:[/]", end=" ")
-        out.print(_plain(describe(group)), soft_wrap=True)
+        _print_problem(group)
     if not report.findings:
         out.print("nothing to complain about")
         return
     errors = sum(finding.level == "error" for finding in report.findings)
+    told = f"{_count(errors, 'error')}, {_count(len(report.findings) - errors, 'warning')}"
     videos = len({finding.video for finding in report.findings} - {""})
-    all_videos = sum(report.counts[part]["videos"] for part in ("train", "test") if report.counts)
-    text = f"errors: {errors}, warnings: {len(report.findings) - errors}"
-    out.print(f"\n{text}; in {videos} of {all_videos} videos")
+    total = sum(report.counts[name]["videos"] for name in parts)
+    out.print(f"\n{told}, in {videos} of {_count(total, 'video')}" if total else f"\n{told}")
+
+
+def _print_problem(group: list[Finding]) -> None:
+    first = group[0]
+    videos = list(dict.fromkeys(finding.video for finding in group if finding.video))
+    number = f", {_count(len(videos), 'video')}" if videos else ""
+    colour = "bold red" if first.level == "error" else "yellow"
+    out.print(f"\n[{colour}]{first.level}: {first.problem}[/]{number}")
+    out.print(f"  {_plain(first.file)}", soft_wrap=True)
+    _print_wrapped(f"{first.video}: {first.message}." if first.video else f"{first.message}.", "  ")
+    others = videos[1:SHOWN]
+    if others:
+        _print_wrapped(f"Also {', '.join(others)}{', ..' if len(videos) > SHOWN else '.'}", "  ")
+    _print_wrapped(f"{first.mend}.", "  > ")
+
+
+def _print_wrapped(text: str, indent: str = "") -> None:
+    """Between words only, so that paths and names stay whole."""
+    lines = textwrap.fill(
+        *(text, min(out.width, 100)),
+        initial_indent=indent,
+        subsequent_indent=" " * len(indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    out.print(_plain(lines), soft_wrap=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

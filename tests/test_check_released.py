@@ -16,7 +16,7 @@ from amslib.cli import app
 from amslib.data import check, read_annotations
 from amslib.data.oddities import annotation_oddities
 from amslib.data.published import KNOWN, compare, mark
-from amslib.data.streams import swapped
+from amslib.data.streams import margins, swapped
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 real = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data")
@@ -46,6 +46,13 @@ def test_the_quirks_of_thumos14():
         "video_test_0000814": 3,
         "video_test_0001081": 1,
     }
+    assert [f.video for f in by["past the end"]] == [
+        "video_test_0000270",
+        "video_test_0000814",
+        "video_validation_0000364",
+        "video_test_0001081",
+        "video_validation_0000856",
+    ]
     assert "every segment of CliffDiving is annotated as Diving" in by["twofold"][0].message
     assert [s.split(", the test")[0] for s in report.agreed] == [
         "THUMOS14, train: 200 videos with 3007 instances, everyone's training videos",
@@ -126,9 +133,8 @@ def test_arrays_of_no_video_are_told(tmp_path):
     folder = write_basnet(tmp_path)
     np.save(feature_file(folder, "video_a", "rgb").with_name("video_x.npy"), np.zeros((2, 8)))
     (found,) = check(folder).findings
-    assert (
-        found.problem == "unlisted" and "1 arrays of no listed video (video_x.npy)" in found.message
-    )
+    assert found.problem == "unlisted"
+    assert "1 arrays of no training or test video (video_x.npy)" in found.message
 
 
 # Streams
@@ -149,8 +155,11 @@ def swap(rows, i):
 @real
 def test_each_real_video_is_found_when_its_streams_are_swapped():
     rows = means(load(DATA / "activitynet10", snippet_seconds=2.56))
-    assert len(rows) == 10 and swapped(rows, "") == []
+    straight = margins(np.array([list(by.values()) for _, by in rows]))
+    assert len(rows) == 10 and straight.min() > 0.2 and swapped(rows, "") == []
     for i, (name, _) in enumerate(rows):
+        turned = margins(np.array([list(by.values()) for _, by in swap(rows, i)]))
+        assert turned[i] == pytest.approx(-straight[i])
         assert [finding.video for finding in swapped(swap(rows, i), "")] == [name]
 
 
@@ -168,3 +177,49 @@ def test_too_few_videos_or_other_widths_are_not_judged():
     assert swapped(few, "") == []
     uneven = [(f"v{i}", {"rgb": rng.normal(size=4), "flow": rng.normal(size=5)}) for i in range(9)]
     assert swapped(uneven, "") == []
+
+
+def test_streams_that_nothing_tells_apart_are_not_judged():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        alike = [
+            (f"v{i}", dict(rgb=rng.normal(size=9), flow=rng.normal(size=9))) for i in range(40)
+        ]
+        assert swapped(alike, "") == []
+
+
+@pytest.mark.parametrize("width", [1, 6])
+def test_features_that_do_not_vary_are_not_judged(width):
+    flat = [(f"v{i}", dict(rgb=np.full(width, i + 0.1), flow=np.ones(width))) for i in range(9)]
+    assert swapped(flat, "") == []
+
+
+# The report
+
+
+def test_the_report_counts_wraps_and_names_the_mend_once(tmp_path):
+    folder = write_basnet(tmp_path)
+    file = feature_file(folder, "video_a", "rgb")
+    np.save(file, np.full((20, 8), np.nan, np.float32))
+    np.save(file.with_name("video_x.npy"), np.zeros((2, 8)))
+    database = read_database(folder)
+    database["video_a"]["annotations"] *= 2
+    write_database(folder, database)
+    told = CliRunner().invoke(app, ["check", str(folder), "--snippet-seconds", "2.56"])
+    assert told.exit_code == 1
+    heads = [line for line in told.stdout.splitlines() if line.startswith(("error", "warning"))]
+    assert heads == [
+        "error: nan, 1 video",
+        "warning: duration, 3 videos",
+        "warning: repeated, 1 video",
+        "warning: unlisted",
+    ]
+    assert told.stdout.count("fits 3 of 3 videos") == 1 and "Also video_b, video_c." in told.stdout
+    assert told.stdout.endswith("\n1 error, 5 warnings, in 3 of 3 videos\n")
+    lines = [line for line in told.stdout.splitlines() if str(tmp_path) not in line]
+    assert max(map(len, lines)) <= 80
+
+
+def test_annotations_alone_have_no_snippets_to_count(tmp_path):
+    told = CliRunner().invoke(app, ["check", str(write_basnet(tmp_path) / "gt.json")]).stdout
+    assert "train: 2 videos, 3 instances, 2 classes\n" in told and "snippets" not in told

@@ -44,8 +44,9 @@ class Report:
 
     @property
     def problems(self) -> list[list[Finding]]:
-        """The findings, grouped by problem, errors first."""
-        return by_problem(self.findings)
+        """The findings, grouped by problem: errors first, then what most videos have."""
+        groups = by_problem(self.findings)
+        return sorted(groups, key=lambda group: (group[0].level, -len(group)))
 
     def to_dict(self) -> dict:
         """Plain values, for json."""

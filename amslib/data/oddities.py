@@ -104,14 +104,14 @@ def _always_together(videos: Sequence[Video]) -> list[tuple[str, str]]:
 
 
 def unlisted_files(videos: Sequence[Video]) -> list[Finding]:
-    """Arrays beside those of the videos that belong to none."""
+    """Arrays beside those of the training and test videos that belong to none of them."""
     paths = [Path(part.path) for v in videos for part in parts_of(v).values()]
     known, found = set(paths), []
     for folder in sorted({path.parent for path in paths if path.suffix == ".npy"}):
         extra = sorted(path.name for path in folder.glob("*.npy") if path not in known)
         if extra and len(known) > 1:
             names = ", ".join(extra[:3]) + (", .." if len(extra) > 3 else "")
-            message = f"{len(extra)} arrays of no listed video ({names})"
-            mend = "They are not used; add the videos to the annotations if they should be"
+            message = f"{len(extra)} arrays of no training or test video ({names})"
+            mend = "They are not used; if they should be, annotate the videos and list their subset"
             found.append(warning("unlisted", folder, message, mend))
     return found

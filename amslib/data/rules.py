@@ -131,7 +131,7 @@ def _likely_step(videos) -> float:
 
 
 def segment_findings(videos: Sequence[Video], file) -> list[Finding]:
-    """Segments that end more than a snippet past the end of their video."""
+    """Segments that end more than a snippet past the end of their video, the worst first."""
     found = []
     for video in videos:
         length = video.duration or _covered(video, video.snippet_seconds)
@@ -140,8 +140,9 @@ def segment_findings(videos: Sequence[Video], file) -> list[Finding]:
             end = max(s[1] for s in past)
             message = f"{len(past)} segments end after the video ({end:g} s of {length:.1f} s)"
             mend = "They are kept as annotated; correct the times, or snippet_seconds, if wrong"
-            found.append(warning("past the end", file, message, mend, video.id))
-    return found
+            finding = warning("past the end", file, message, mend, video.id)
+            found.append((length - end, finding))
+    return [finding for _, finding in sorted(found, key=lambda pair: pair[0])]
 
 
 def annotation_findings(train: Sequence[Video], test: Sequence[Video], file) -> list[Finding]:

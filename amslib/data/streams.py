@@ -8,15 +8,15 @@ import numpy as np
 
 from .findings import Finding, warning
 
-FEWEST = 8  # videos; among fewer, one that is swapped moves the usual feature towards itself
+FEWEST = 8  # videos, to know what is usual
+MOST = 0.2  # of the videos; where more look swapped, the streams do not differ or none is usual
 
 
 def swapped(means: Sequence[tuple[str, Mapping[str, np.ndarray]]], file) -> list[Finding]:
     """Videos whose streams look like each other's in the rest of the data set.
 
-    Two streams of one network family have each their own usual feature, the median over the videos.
-    A video is told when its two means correlate more with the usual ones crosswise than straight. A
-    data set swapped as a whole agrees with itself: no rule can tell.
+    A video is told when its `margins` are negative. A data set swapped as a whole agrees with
+    itself and passes.
 
     Args:
         means: names of videos, and of each the mean feature (D,) by stream.
@@ -25,14 +25,36 @@ def swapped(means: Sequence[tuple[str, Mapping[str, np.ndarray]]], file) -> list
     pairs = [(video, *by.values()) for video, by in means if len(by) == 2]
     if len(pairs) < FEWEST or len({x.shape for _, *both in pairs for x in both}) != 1:
         return []
-    names = list(dict(means)[pairs[0][0]])
-    both = np.array([both for _, *both in pairs], float)  # (videos, 2, D)
-    usual = np.median(both, axis=0)
-    found = []
-    for (video, *_), mine in zip(pairs, both, strict=True):
-        like = np.corrcoef(np.concatenate([mine, usual]))[:2, 2:]  # mine by the usual
-        if like[0, 0] + like[1, 1] < like[0, 1] + like[1, 0]:
-            message = f"{names[0]} looks like {names[1]} of the other videos, and the other way"
-            mend = "Look whether the two were swapped when they were extracted or renamed"
-            found.append(warning("swapped", file, message, mend, video))
-    return found
+    first, second = dict(means)[pairs[0][0]]
+    margin = margins(np.array([both for _, *both in pairs], float))
+    names = [video for (video, *_), value in zip(pairs, margin, strict=True) if value < 0]
+    if len(names) > MOST * len(pairs):
+        return []
+    message = f"{first} looks like {second} of the other videos, and the other way"
+    mend = "Look whether the two were swapped when they were extracted or renamed"
+    return [warning("swapped", file, message, mend, name) for name in names]
+
+
+def margins(both: np.ndarray) -> np.ndarray:
+    """How much more a video's streams correlate with the others' straight than crosswise.
+
+    The others' mean leaves the video itself out, so that to swap its streams turns the sign of its
+    margin and nothing else of it.
+
+    Args:
+        both: mean features, (videos, 2, D).
+
+    Returns:
+        (videos,), -4 to 4; 0 where nothing varies over D.
+    """
+    others = (both.sum(axis=0) - both) / (len(both) - 1)
+    mine, usual = _unit(both), _unit(others)
+    return ((mine[:, 0] - mine[:, 1]) * (usual[:, 0] - usual[:, 1])).sum(axis=1)
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    """Centred and of length one over the last axis, so that products are correlations."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    varies = length > 1e-9 * np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.divide(centred, length, out=np.zeros_like(centred), where=varies)
