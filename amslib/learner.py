@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from .config import Config
-from .model import Branches
+from .model import PARAMETERS, Branches
 
 PAPER_WIDTH = 1024  # features of one I3D stream
+STEP = "/step"  # Adam's counter, the only state that is not one number for each parameter
 
 
 class Learner:
@@ -17,11 +18,12 @@ class Learner:
     Args:
         parameters: of all members, see `Branches`.
         config: its `lr` and `weight_decay` hold for every member.
+        precision: of the products, see `Branches`.
     """
 
-    def __init__(self, parameters: dict[str, Tensor], config: Config):
-        self.config = config
-        self.model = Branches(parameters)
+    def __init__(self, parameters: dict[str, Tensor], config: Config, precision: str = "fp32"):
+        self.config, self.precision = config, precision
+        self.model = Branches(parameters, precision)
         # Adam moves every weight by about lr a step, so the logits move in proportion to lr times
         # the width: the paper's lr belongs to its 1024 features, other widths keep the product
         lr = config.lr * PAPER_WIDTH / self.model.weight1.shape[-2]
@@ -38,11 +40,27 @@ class Learner:
     def select(self, members: list[int]) -> Learner:
         """A learner of the chosen members, repeated or left out, with their optimiser state."""
         index = torch.tensor(members, device=self.model.weight1.device)
-        chosen = Learner({n: p[index] for n, p in self.model.state().items()}, self.config)
-        for old, new in zip(self.model.parameters(), chosen.model.parameters(), strict=True):
-            state = self.optimizer.state.get(old, {})
-            chosen.optimizer.state[new] = {
-                key: value.clone() if key == "step" else value[index]
-                for key, value in state.items()
-            }
-        return chosen
+        state = {name: p if name.endswith(STEP) else p[index] for name, p in self.state().items()}
+        return Learner.of_state(state, self.config, index.device, self.precision)
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of the parameters, and of what Adam knows of each, as "weight1/exp_avg"."""
+        tensors = {}
+        for name, p in self.model.named_parameters():
+            known = self.optimizer.state.get(p, {})
+            tensors |= {name: p} | {f"{name}/{key}": value for key, value in known.items()}
+        return {name: p.detach().clone() for name, p in tensors.items()}
+
+    @classmethod
+    def of_state(
+        cls, state: dict[str, Tensor], config: Config, device: torch.device, precision: str
+    ) -> Learner:
+        """The learner that a `state` was taken of."""
+        state = {name: p.to(device) for name, p in state.items()}
+        learner = cls({name: state[name] for name in PARAMETERS}, config, precision)
+        for name, p in learner.model.named_parameters():
+            known = {key: value for key, value in state.items() if key.startswith(f"{name}/")}
+            if known:
+                keys = {key.partition("/")[2]: value for key, value in known.items()}
+                learner.optimizer.state[p] = keys
+        return learner

@@ -16,10 +16,13 @@ class Branches(nn.Module):
     Args:
         parameters: ``weight1 (M, D, H)``, ``bias1 (M, 1, H)``, ``weight2 (M, H, K)``,
             ``bias2 (M, 1, K)``; K logits per snippet, see `num_logits`.
+        precision: "fp32", or "bf16" for the products of both layers; parameters and what comes
+            out are float32 either way.
     """
 
-    def __init__(self, parameters: dict[str, Tensor]):
+    def __init__(self, parameters: dict[str, Tensor], precision: str = "fp32"):
         super().__init__()
+        self.precision = precision
         for name in PARAMETERS:
             self.register_parameter(name, nn.Parameter(parameters[name].clone()))
 
@@ -34,15 +37,17 @@ class Branches(nn.Module):
             Hidden features (M, N, H) and logits (M, N, K).
         """
         x = x.expand(len(self.weight1), *x.shape[-2:])
-        hidden = torch.baddbmm(self.bias1, x, self.weight1).relu_()
-        if keep is not None:
-            hidden = hidden * keep
-        return hidden, torch.baddbmm(self.bias2, hidden, self.weight2)
+        half = self.precision == "bf16"
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+            hidden = torch.baddbmm(self.bias1, x, self.weight1).relu_()
+            if keep is not None:
+                hidden = hidden * keep
+            logits = torch.baddbmm(self.bias2, hidden, self.weight2)
+        return (hidden.float(), logits.float()) if half else (hidden, logits)
 
-    def state(self, member: int | None = None) -> dict[str, Tensor]:
-        """A copy of the parameters of all members, or of one, the member axis kept."""
-        chosen = slice(None) if member is None else slice(member, member + 1)
-        return {name: p.detach()[chosen].clone() for name, p in self.named_parameters()}
+    def state(self) -> dict[str, Tensor]:
+        """A copy of the parameters of all members."""
+        return {name: p.detach().clone() for name, p in self.named_parameters()}
 
 
 def num_logits(config: Config, classes: int) -> int:

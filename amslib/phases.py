@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from .batches import Batch, PairSampler, Shared, Store, ahead
 from .config import Config
-from .forward import base_cas, by_chance, plan_positions, read, supp_cas
+from .forward import by_chance, plan_positions, read
 from .learner import Learner
-from .losses import classification_loss, pseudo_labels
-from .model import Branches, activate, heads, initial_parameters, probabilities
-from .packed import alignment, coactivity_loss, interpolate, localization_loss, topk_mean
+from .model import Branches, initial_parameters
+from .objective import TERMS, loss_terms, term_weights
+from .overview import chances, whole_base_cas, whole_labels, whole_positions, whole_supp_cas
+from .packed import alignment
 from .randomness import numpy_generator, torch_generator
-from .sampler import neighbours, one_class
+from .sampler import neighbours
 
-TERMS = ("classification", "coactivity", "localization")
-CHUNK = 16  # videos at a time where a whole training set is looked at
+Plan = tuple[Tensor, Tensor, Tensor]  # see `packed.alignment`
+PLACE = ("iteration", "phase", "branch", "step", "members")  # where training stands
 
 
 class StreamTrainer:
@@ -32,164 +31,199 @@ class StreamTrainer:
         store: the stream of the training videos.
         stream: its name, part of every random source's purpose.
         seed: of everything random.
-        bar: advanced by one a step.
+        after_step: called with the trainer after every step; `state` is then all it takes to go on.
+        precision: of the products, see `Branches`.
+
+    Attributes:
+        iteration, phase, branch, step: where training stands: so many steps into a phase, which
+            trains a branch.
+        members: which configs still train.
+        learners: both branches of these members.
+        losses: of this iteration by branch, mean over each epoch, (members, epochs, 3) in the order
+            of `TERMS`.
     """
 
-    def __init__(self, configs: Sequence[Config], store: Store, stream: str, seed: int, bar: tqdm):
+    def __init__(
+        self,
+        configs: Sequence[Config],
+        store: Store,
+        stream: str,
+        seed: int,
+        after_step: Callable[[StreamTrainer], None],
+        precision: str = "fp32",
+    ):
         self.configs, self.common = list(configs), configs[0]
-        self.store, self.stream, self.seed, self.bar = store, stream, seed, bar
+        self.store, self.stream, self.seed, self.after_step = store, stream, seed, after_step
+        self.precision = precision
         labels = store.labels.cpu().numpy()
         self.sampler = PairSampler(labels, self.common.batch_size, self.common.pairs)
+        self.iteration = self.phase = self.step = 0
+        self.branch = "base"
+        self.members = list(range(len(configs)))
+        self.learners: dict[str, Learner] = {}
+        self.losses: dict[str, Tensor] = {}
+        self.start: dict[str, dict[str, Tensor]] = {}  # parameters as the iteration began
+        self.terms = torch.zeros(0)  # of each step of the present epoch, (steps, members, 3)
+        self.random: dict[str, Tensor | dict] = {}  # states of the random sources of a phase
 
-    def iterations(self) -> Iterator[tuple[list[int], dict[str, Learner], dict[str, Tensor]]]:
-        """After each iteration, 0 first: the members still training, the learners of both
-        branches with one entry for each of these, and the mean losses of each epoch by branch,
-        (members, epochs, 3) in the order of `TERMS`.
-        """
-        members = list(range(len(self.configs)))
-        learners, losses = self._phase_zero()
-        # phase zero uses no field that members differ in: it was one member's work
-        learners = {name: one.select([0] * len(members)) for name, one in learners.items()}
-        yield members, learners, {k: v.expand(len(members), -1, -1) for k, v in losses.items()}
-        for iteration in range(1, max(c.iterations for c in self.configs) + 1):
-            going = [i for i, m in enumerate(members) if self.configs[m].iterations >= iteration]
-            members = [members[i] for i in going]
-            learners = {name: learner.select(going) for name, learner in learners.items()}
-            losses = self._iteration(iteration, learners, [self.configs[m] for m in members])
-            yield members, learners, losses
-
-    def _phase_zero(self) -> tuple[dict[str, Learner], dict[str, Tensor]]:
-        """Both branches on the original features with the basic loss (or see `supp_init`)."""
-        c, one = self.common, self.configs[:1]
-        learners = {"base": self._new_learner("base")}
-        losses = {"base": self._phase("base", 0, learners["base"], one)}
-        if all(config.branches == 1 for config in self.configs):
-            return learners, losses
-        if c.supp_init == "copy_base":
-            learners["supp"] = Learner(learners["base"].model.state(), c)
+    def iterations(self) -> Iterator[int]:
+        """Train; yields the number of each iteration when it is done, 0 first."""
+        if self.iteration:  # resumed
+            self._iterate()
         else:
-            learners["supp"] = self._new_learner("supp")
-        if c.supp_init == "basic":
-            losses["supp"] = self._phase("supp", 0, learners["supp"], one)
-        return learners, losses
+            self._phase_zero()
+        yield self.iteration
+        while self.iteration < max(c.iterations for c in self.configs):
+            self._next_iteration()
+            self._iterate()
+            yield self.iteration
 
-    def _new_learner(self, branch: str) -> Learner:
-        generator = torch_generator(self.seed, "init", self.stream, branch)
-        width, classes = self.store.shape[1], self.store.labels.shape[1]
-        parameters = initial_parameters(self.common, width, classes, generator)
+    def _phase_zero(self) -> None:
+        """Both branches on the original features with the basic loss (or see `supp_init`).
+
+        It uses no field that members differ in: it is one member's work.
+        """
+        one = self.configs[:1]
+        dual = any(config.branches == 2 for config in self.configs)
+        trained = ["base", "supp"] if dual and self.common.supp_init == "basic" else ["base"]
+        for branch in trained[self.phase :]:
+            self._start_learner(branch)
+            self._train(branch, one)
+        if dual:
+            self._start_learner("supp")
+        everyone = [0] * len(self.members)
+        self.learners = {name: one.select(everyone) for name, one in self.learners.items()}
+        self.losses = {name: curve[everyone] for name, curve in self.losses.items()}
+
+    def _start_learner(self, branch: str) -> None:
+        if branch in self.learners:
+            return
+        if branch == "supp" and self.common.supp_init == "copy_base":
+            parameters = self.learners["base"].model.state()
+        else:
+            generator = torch_generator(self.seed, "init", self.stream, branch)
+            width, classes = self.store.shape[1], self.store.labels.shape[1]
+            parameters = initial_parameters(self.common, width, classes, generator)
         device = self.store.device
-        return Learner({name: p.to(device) for name, p in parameters.items()}, self.common)
+        self.learners[branch] = Learner(
+            {name: p.to(device) for name, p in parameters.items()}, self.common, self.precision
+        )
 
-    def _iteration(
-        self, iteration: int, learners: dict[str, Learner], configs: Sequence[Config]
-    ) -> dict[str, Tensor]:
+    def _next_iteration(self) -> None:
+        self.iteration, self.phase, self.losses = self.iteration + 1, 0, {}
+        going = [
+            i for i, m in enumerate(self.members) if self.configs[m].iterations >= self.iteration
+        ]
+        self.members = [self.members[i] for i in going]
+        self.learners = {name: learner.select(going) for name, learner in self.learners.items()}
+        self.start = {name: learner.model.state() for name, learner in self.learners.items()}
+
+    def _iterate(self) -> None:
         """Phase one (the supplementary branch trains), then phase two (the base branch).
 
         The base branch stands still until phase two has begun: its CAS on the whole videos, and
         where the sampler reads them, are computed once.
         """
-        base = self._whole_base_cas(learners["base"].model)
+        configs = [self.configs[m] for m in self.members]
+        base = whole_base_cas(self.store, Branches(self.start["base"], self.precision), self.common)
         positions = None
-        if "supp" in learners:
-            positions = self._whole_positions(base, configs, iteration)
-        losses = {}
-        for branch in ("supp", "base"):
-            if branch not in learners:
-                continue
-            labels = self._labels(branch, base, positions, learners, configs)
+        if "supp" in self.learners:
+            purpose = ("sampler", self.stream, self.iteration, "teacher")
+            chance = torch_generator(self.seed, *purpose)
+            positions = whole_positions(self.store, base, configs, chance)
+        branches = [branch for branch in ("supp", "base") if branch in self.learners]
+        for branch in branches[self.phase :]:
+            labels = self._labels(branch, base, positions, configs)
             adapt = branch == "supp" and any(c.sampler != "none" for c in configs)
-            reading = (base, positions) if adapt else None
-            losses[branch] = self._phase(
-                branch, iteration, learners[branch], configs, labels, reading
-            )
-        return losses
+            self._train(branch, configs, labels, (base, positions) if adapt else None)
 
     def _labels(
-        self,
-        branch: str,
-        base: Tensor,
-        positions: Tensor | None,
-        learners: dict[str, Learner],
-        configs: Sequence[Config],
+        self, branch: str, base: Tensor, positions: Tensor | None, configs: Sequence[Config]
     ) -> Tensor | None:
         """Pseudo-labels (M, rows, C) that teach a branch; None if no member has any."""
-        teachers = [self._teacher(branch, c.supervision) for c in configs]
+        other = "supp" if branch == "base" else "base"
+        source = {"mutual": other, "self": branch, "none": None}
+        teachers = [source[c.supervision] for c in configs]
         cas = {"base": base}
         if "supp" in teachers:
-            cas["supp"] = self._whole_supp_cas(learners["supp"].model, positions)
-        if not any(teachers):
-            return None
-        labels = torch.zeros_like(base)
-        for i, (teacher, c) in enumerate(zip(teachers, configs, strict=True)):
-            if teacher:
-                labels[i] = self._whole_labels(cas[teacher][i], c)
-        return labels
+            # as the phase began: the branch that trains teaches itself from there on
+            state = self.start["supp"] if branch == "supp" else self.learners["supp"].model.state()
+            cas["supp"] = whole_supp_cas(
+                self.store, Branches(state, self.precision), positions, self.common
+            )
+        return whole_labels(self.store, cas, teachers, configs)
 
-    @staticmethod
-    def _teacher(branch: str, supervision: str) -> str | None:
-        """Which branch's CAS the pseudo-labels of `branch` come from."""
-        other = "supp" if branch == "base" else "base"
-        return {"mutual": other, "self": branch, "none": None}[supervision]
-
-    def _phase(
+    def _train(
         self,
         branch: str,
-        iteration: int,
-        learner: Learner,
         configs: Sequence[Config],
         labels: Tensor | None = None,
         reading: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """Train one branch; the other is present through `labels` and `reading` only.
+    ) -> None:
+        """One phase, or what is left of it. The branch that stands still is present through
+        `labels` and `reading` only.
 
         Args:
             labels: pseudo-labels (M, rows, C), or None without location supervision.
             reading: base CAS (M, rows, C) that drives the sampler and the positions (M, rows) it
                 leads to in whole videos, or None to read the original features.
-
-        Returns:
-            Mean losses of each epoch, (M, epochs, 3).
         """
-        purpose = (self.stream, iteration, branch)
-        device = self.store.device
-        draw = numpy_generator(self.seed, "batches", *purpose)
-        dropout = torch_generator(self.seed, "dropout", *purpose, device=device)
-        chance = torch_generator(self.seed, "sampler", *purpose)
-        weights = torch.tensor([_weights(c) for c in configs], device=device)  # (M, 3)
-        epochs = self.common.epochs if iteration else self.common.epochs_zero
-        means = torch.zeros(len(configs), epochs, len(TERMS), device=device)
-        batches = self._batches(draw, epochs * self.common.steps_per_epoch)
-        for epoch in range(epochs):
-            for batch, shared in islice(batches, self.common.steps_per_epoch):
-                positions = taught = plan = None
-                if labels is not None:
-                    taught = labels.index_select(1, batch.rows)
-                if reading is not None:
-                    positions = self._positions(batch, *reading, configs, chance)
-                    plan = alignment(positions, batch)
-                    for i in (i for i, c in enumerate(configs) if c.location_axis == "sampled"):
-                        rows = _gathered(plan, positions, batch, i)
-                        if taught is not None:
-                            taught[i] = labels[i].index_select(0, rows)
-                hidden, logits = self._forward(learner.model, batch, positions, dropout)
-                terms = self._terms(hidden, logits, batch, shared, plan, taught)
-                # Eq. 11, summed: no member's loss depends on another's parameters
-                learner.step((weights * terms).sum())
-                means[:, epoch] += terms.detach() / self.common.steps_per_epoch
-                self.bar.update()
-            self._check_finite(means[:, epoch], branch, iteration, epoch)
-        return means.cpu()
+        self.branch = branch
+        learner, device = self.learners[branch], self.store.device
+        epochs = self.common.epochs if self.iteration else self.common.epochs_zero
+        length = self.common.steps_per_epoch
+        if not self.step:
+            self.losses[branch] = torch.zeros(len(configs), epochs, len(TERMS))
+            self.terms = torch.zeros(length, len(configs), len(TERMS), device=device)
+        draw, dropout, chance = self._sources(branch)
+        weights = torch.tensor([term_weights(c) for c in configs], device=device)  # (M, 3)
+        left = epochs * length - self.step
+        for batch, shared, drawn in self._batches(draw, left):
+            plan = positions = taught = None
+            if reading is not None:
+                positions = self._positions(batch, *reading, configs, chance)
+                plan = alignment(positions, batch)
+            if labels is not None:
+                taught = _taught(labels, batch, plan, positions, configs)
+            hidden, logits = self._forward(learner.model, batch, positions, dropout)
+            terms = loss_terms(hidden, logits, batch, shared, self.common, plan, taught)
+            # Eq. 11, summed: no member's loss depends on another's parameters
+            learner.step((weights * terms).sum())
+            self.terms[self.step % length] = terms.detach()
+            self.step += 1
+            self.random = {"batches": drawn, "dropout": dropout, "sampler": chance}
+            if self.step % length == 0:
+                self.check()
+                self.losses[branch][:, self.step // length - 1] = self.terms.mean(0).cpu()
+            self.after_step(self)
+        self.phase, self.step, self.random = self.phase + 1, 0, {}
 
-    def _batches(self, rng: np.random.Generator, steps: int) -> Iterator[tuple[Batch, Shared]]:
-        """The batches of a phase, and what their pairs share; read ahead if they are read."""
+    def _sources(self, branch: str) -> tuple[np.random.Generator, torch.Generator, torch.Generator]:
+        """Random sources of a phase: batches, dropout, sampler; as they stood, if resumed."""
+        purpose = (self.stream, self.iteration, branch)
+        draw = numpy_generator(self.seed, "batches", *purpose)
+        dropout = torch_generator(self.seed, "dropout", *purpose, device=self.store.device)
+        chance = torch_generator(self.seed, "sampler", *purpose)
+        if self.random:
+            draw.bit_generator.state = self.random["batches"]
+            dropout.set_state(self.random["dropout"])
+            chance.set_state(self.random["sampler"])
+        return draw, dropout, chance
+
+    def _batches(
+        self, rng: np.random.Generator, steps: int, read: bool = True
+    ) -> Iterator[tuple[Batch, Shared, dict]]:
+        """The batches of a phase, what their pairs share, and the state of `rng` after each; read
+        ahead if they are read.
+        """
 
         def drawn():
             for _ in range(steps):
                 videos = self.sampler.draw(rng)
-                batch = self.store.batch(videos, self.common.max_snippets, rng)
-                yield batch, self.sampler.shared(videos)
+                batch = self.store.batch(videos, self.common.max_snippets, rng, read)
+                yield batch, self.sampler.shared(videos), rng.bit_generator.state
 
-        return drawn() if self.store.features is not None else ahead(drawn())
+        return ahead(drawn()) if read and self.store.features is None else drawn()
 
     def _positions(
         self,
@@ -202,7 +236,7 @@ class StreamTrainer:
         """Where the members read a batch, (M, N): as in the `whole` videos, but anew for crops
         and for members whose sampler draws.
         """
-        noise, drawn = _chances(batch, chance)
+        noise, drawn = chances(batch, chance)
         positions = whole.index_select(1, batch.rows)
         for i in (i for i, c in enumerate(configs) if by_chance(c)):
             seen = cas[i : i + 1].index_select(1, batch.rows)
@@ -225,121 +259,82 @@ class StreamTrainer:
         keep = (keep >= rate).to(keep.dtype).mul_(1 / (1 - rate))
         return model(read(batch, positions), keep)
 
-    def _terms(
-        self,
-        hidden: Tensor,
-        logits: Tensor,
-        batch: Batch,
-        shared: Shared,
-        plan: tuple[Tensor, Tensor, Tensor] | None,
-        taught: Tensor | None,
-    ) -> Tensor:
-        """The losses of every member on one batch, (M, 3) in the order of `TERMS`.
+    def check(self) -> None:
+        """Look at the losses of the present epoch.
 
-        Args:
-            hidden, logits: from `_forward`.
-            shared: what the pairs of the batch have in common.
-            plan: how the CAS is aligned, see `alignment`; None: it need not be.
-            taught: pseudo-labels (M, N, C), or None.
+        Raises:
+            FloatingPointError: one is not finite; names the step, its term and its videos.
         """
-        c, classes = self.common, batch.labels.shape[-1]
-        cas_logits, video_logits = heads(logits, c)
-        classification = self._classification(video_logits, batch)
-        if c.heads == "parallel":  # a CAS head that Eq. 10 does not reach would not learn classes
-            classification = (classification + self._classification(cas_logits, batch)) / 2
-        coactivity = coactivity_loss(hidden, cas_logits[..., :classes], batch, shared)
-        localization = torch.zeros_like(classification)
-        if taught is not None:
-            cas = activate(cas_logits, c)
-            if plan is not None:
-                cas = interpolate(cas, plan)
-            localization = localization_loss(cas, taught, batch)
-        return torch.stack([classification, coactivity, localization], -1)
-
-    def _classification(self, logits: Tensor, batch: Batch) -> Tensor:
-        labels = batch.labels
-        if self.common.background:  # every video has some
-            labels = torch.cat([labels, torch.ones_like(labels[:, :1])], -1)
-        scores = topk_mean(logits, batch, self.common.topk)
-        return classification_loss(
-            probabilities(scores, self.common), labels, self.common.class_loss
+        length = self.common.steps_per_epoch
+        begun = (self.step - 1) // length * length
+        bad = (~self.terms[: self.step - begun].isfinite()).nonzero()
+        if not len(bad):
+            return
+        place, member, term = bad[0].tolist()
+        step = begun + place
+        rng = numpy_generator(self.seed, "batches", self.stream, self.iteration, self.branch)
+        *_, (batch, _, _) = self._batches(rng, step + 1, read=False)
+        videos = np.searchsorted(self.store.starts, batch.first.cpu().numpy(), side="right") - 1
+        names = ", ".join(self.store.videos[i].id for i in videos)
+        raise FloatingPointError(
+            f"stream {self.stream}, iteration {self.iteration}, {self.branch} branch, step {step}: "
+            f"the {TERMS[term]} loss of member {self.members[member]} is "
+            f"{self.terms[place, member, term].item()}. The videos of the batch: {names}. Look "
+            "for extreme feature values with `python -m amslib check`, or lower lr"
         )
 
-    def _check_finite(self, means: Tensor, branch: str, iteration: int, epoch: int) -> None:
-        if not means.isfinite().all():
-            raise FloatingPointError(
-                f"stream {self.stream}, iteration {iteration}, {branch} branch, epoch {epoch}: "
-                f"a loss is not finite; mean {TERMS} by member: {means.tolist()}. Look for "
-                "extreme feature values with `python -m amslib check`, or lower lr"
-            )
+    def state(self) -> tuple[dict[str, Tensor], dict]:
+        """Copies of the tensors that training goes on from, by name, and the rest as plain data."""
+        tensors = {f"losses/{name}": curve for name, curve in self.losses.items()}
+        for branch, learner in self.learners.items():
+            tensors |= {f"now/{branch}/{name}": p for name, p in learner.state().items()}
+        for branch, state in self.start.items():
+            tensors |= {f"start/{branch}/{name}": p for name, p in state.items()}
+        tensors["terms"] = self.terms
+        for name in ("dropout", "sampler"):
+            tensors[f"random/{name}"] = self.random[name].get_state()
+        about = {
+            **{name: getattr(self, name) for name in PLACE},
+            "batches": self.random["batches"],
+        }
+        return {name: p.detach().to("cpu", copy=True) for name, p in tensors.items()}, about
 
-    def _chunks(self, read: bool = False) -> Iterator[Batch]:
-        """All videos, whole, those of like length together; with features to `read`."""
-        order = np.argsort(self.store.lengths, kind="stable")
-        parts = (order[start : start + CHUNK] for start in range(0, len(order), CHUNK))
-        chunks = (self.store.batch(part, read=read) for part in parts)
-        return ahead(chunks) if read and self.store.features is None else chunks
-
-    def _whole(self, members: int, *shape: int) -> Tensor:
-        """An empty table with a row for each snippet of the store."""
-        return torch.empty(members, self.store.shape[0], *shape, device=self.store.device)
-
-    @torch.no_grad()
-    def _whole_base_cas(self, model: Branches) -> Tensor:
-        """(M, rows, C)."""
-        cas = self._whole(len(model.weight1), self.store.labels.shape[1])
-        for batch in self._chunks(read=True):
-            cas[:, batch.rows] = base_cas(model, batch, self.common)
-        return cas
-
-    @torch.no_grad()
-    def _whole_positions(self, cas: Tensor, configs: Sequence[Config], iteration: int) -> Tensor:
-        """Where the sampler reads the whole videos by the CAS of the base branch, (M, rows)."""
-        chance = torch_generator(self.seed, "sampler", self.stream, iteration, "teacher")
-        positions = self._whole(len(configs))
-        for batch in self._chunks():
-            seen = cas.index_select(1, batch.rows)
-            noise, drawn = _chances(batch, chance)
-            positions[:, batch.rows] = plan_positions(configs, seen, batch, noise, drawn)
-        return positions
-
-    @torch.no_grad()
-    def _whole_supp_cas(self, model: Branches, positions: Tensor) -> Tensor:
-        """(M, rows, C), aligned."""
-        cas = self._whole(len(model.weight1), self.store.labels.shape[1])
-        for batch in self._chunks(read=True):
-            where = positions.index_select(1, batch.rows)
-            cas[:, batch.rows] = supp_cas(model, batch, where, self.common)
-        return cas
-
-    def _whole_labels(self, cas: Tensor, config: Config) -> Tensor:
-        """Eq. 8 over whole videos, (rows, C) to (rows, C)."""
-        labels = torch.empty_like(cas)
-        for batch in self._chunks():
-            grid = pseudo_labels(
-                batch.pad(cas[batch.rows]),
-                batch.labels,
-                config.threshold_factor,
-                batch.mask,
-                config.threshold_scope,
-            )
-            labels[batch.rows] = batch.pack(grid)
-        return labels
+    def restore(self, tensors: dict[str, Tensor], about: dict) -> None:
+        """Stand where `state` was taken."""
+        for name in PLACE:
+            setattr(self, name, about[name])
+        groups: dict[str, dict] = {"losses": {}, "now": {}, "start": {}, "random": {}}
+        for key, p in tensors.items():
+            kind, _, rest = key.partition("/")
+            if rest:
+                groups[kind][rest] = p
+        device = self.store.device
+        self.losses, self.terms = groups["losses"], tensors["terms"].to(device)
+        self.random = groups["random"] | {"batches": about["batches"]}
+        for key, p in groups["start"].items():
+            branch, _, name = key.partition("/")
+            self.start.setdefault(branch, {})[name] = p.to(device)
+        for branch in dict.fromkeys(key.partition("/")[0] for key in groups["now"]):
+            own = {k.partition("/")[2]: p for k, p in groups["now"].items() if k.startswith(branch)}
+            self.learners[branch] = Learner.of_state(own, self.common, device, self.precision)
 
 
-def _chances(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random weights (N,) and one random class of each video (B, C).
-
-    Drawn once for all members, whether or not one needs them: what a member gets does not depend
-    on the others.
-    """
-    noise = torch.rand(len(batch.rows), generator=generator, device=generator.device)
-    return noise.to(batch.rows.device), one_class(batch.labels, generator)
-
-
-def _gathered(
-    plan: tuple[Tensor, Tensor, Tensor], positions: Tensor, batch: Batch, member: int
+def _taught(
+    labels: Tensor,
+    batch: Batch,
+    plan: Plan | None,
+    positions: Tensor | None,
+    configs: Sequence[Config],
 ) -> Tensor:
+    """The pseudo-labels of a batch, out of those of all rows."""
+    taught = labels.index_select(1, batch.rows)
+    if plan is not None:
+        for i in (i for i, c in enumerate(configs) if c.location_axis == "sampled"):
+            taught[i] = labels[i].index_select(0, _gathered(plan, positions, batch, i))
+    return taught
+
+
+def _gathered(plan: Plan, positions: Tensor, batch: Batch, member: int) -> Tensor:
     """Let a member compare on the sampled axis: its CAS stays there, and the labels come from the
     store's rows (N,) nearest to where it reads.
     """
@@ -348,8 +343,3 @@ def _gathered(
     along[member] = 0
     before, after, share = neighbours(positions[member], batch.sizes[batch.video])
     return torch.where(share < 0.5, before, after) + batch.first[batch.video]
-
-
-def _weights(c: Config) -> tuple[float, float, float]:
-    """Of the terms in Eq. 11."""
-    return c.class_weight, c.coactivity_weight, c.localization_weight * (c.supervision != "none")

@@ -42,7 +42,17 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # The code that a number depends on; how it is shown or stored is not part of the method.
 METHOD = (
     *("batches", "config", "evaluation", "forward", "inference", "learner", "losses", "masks"),
-    *("model", "packed", "phases", "randomness", "run", "sampler", "train"),
+    *(
+        "model",
+        "objective",
+        "overview",
+        "packed",
+        "phases",
+        "randomness",
+        "run",
+        "sampler",
+        "train",
+    ),
     *("protocols/activitynet", "protocols/matching", "protocols/tables"),
 )
 LEVELS = {"thumos14": THUMOS14_TIOU, "activitynet12": ACTIVITYNET_TIOU}

@@ -22,8 +22,9 @@ from .device import pick_device
 from .forward import plan_positions, read, supp_cas
 from .inference import at_least_one, fuse, localize
 from .model import Branches, activate, heads, probabilities
+from .objective import TERMS
+from .overview import CHUNK
 from .packed import topk_mean
-from .phases import CHUNK, TERMS
 from .randomness import torch_generator
 from .sampler import one_class
 

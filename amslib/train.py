@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from .batches import Store
+from .checkpoint import Checkpoint
 from .config import Config
 from .data.video import Dataset
 from .device import pick_device
+from .keeper import Done, Keeper
 from .phases import StreamTrainer
 from .run import Run
 
@@ -23,6 +27,8 @@ FREE = {
 # What plays no part in training at all: configs that differ in these only are trained once.
 AFTERWARDS = ("test_classes", "beta", "class_threshold", "score")
 
+PRECISIONS = ("fp32", "bf16")
+
 
 def train(
     dataset: Dataset,
@@ -30,6 +36,9 @@ def train(
     seed: int = 0,
     device: str = "auto",
     progress: bool = False,
+    precision: str = "fp32",
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 60.0,
 ) -> Run | list[Run]:
     """Train AMS, or any of its ablations, on the video-level labels of `dataset.train`.
 
@@ -43,13 +52,21 @@ def train(
         seed: of everything random. Same seed and machine: bitwise the same result.
         device: "auto" (CUDA if there is one, else the CPU) or any torch device.
         progress: show a progress bar on standard error.
+        precision: "fp32", or "bf16" for the products of the two layers; sampler, losses, parameters
+            and optimiser stay in float32.
+        checkpoint: a folder to save in where training stands, now and then and when it is told to
+            stop (Ctrl-C, SIGTERM). The same call goes on from there, and ends bitwise equal to one
+            never interrupted. The files stay until they are deleted.
+        checkpoint_seconds: between two checkpoints.
 
     Returns:
         The trained branches of every stream and iteration, with the history of the losses.
 
     Raises:
-        ValueError: no training videos, or none with features.
-        FloatingPointError: a loss is no longer finite.
+        ValueError: no training videos, or none with features; unknown precision; a checkpoint that
+            is damaged or of other work.
+        FloatingPointError: a loss is no longer finite; names the step, the term and the videos.
+        StoppedError: training was told to stop, and saved where it stands.
     """
     configs = [config] if isinstance(config, Config) else list(config)
     if not dataset.train or not dataset.streams:
@@ -57,25 +74,71 @@ def train(
             f"data set {dataset.name!r}: {len(dataset.train)} training videos with streams "
             f"{dataset.streams}; training needs at least one of each"
         )
-    labels = dataset.labels(dataset.train)
-    runs = [Run(c, dataset.classes, seed) for c in configs]
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision={precision!r}; expected one of {', '.join(map(repr, PRECISIONS))}"
+        )
+    target = pick_device(device)
     twins = _twins(configs)
     trained = list(twins)
     groups = groups_of(trained)
+    kept = None
+    if checkpoint is not None:
+        kept = Checkpoint(checkpoint, _work(dataset, trained, seed, target, precision))
     steps = sum(_steps([trained[i] for i in group]) for group in groups) * len(dataset.streams)
-    with tqdm(total=steps, disable=not progress, unit="step") as bar:
+    labels = dataset.labels(dataset.train)
+    with (
+        Keeper(kept, checkpoint_seconds) as keeper,
+        tqdm(total=steps, initial=keeper.steps, disable=not progress, unit="step") as bar,
+    ):
+
+        def after_step(trainer: StreamTrainer) -> None:
+            bar.update()
+            keeper.after_step(trainer)
+
         for stream in dataset.streams:
-            store = Store(dataset.train, stream, labels, pick_device(device))
-            for group in groups:
-                trainer = StreamTrainer([trained[i] for i in group], store, stream, seed, bar)
-                for iteration, (members, learners, losses) in enumerate(trainer.iterations()):
-                    for row, member in enumerate(members):
-                        states = {b: learners[b].model.state(row) for b in learners}
-                        curves = {b: curve[row] for b, curve in losses.items()}
-                        for i in twins[trained[group[member]]]:
-                            if iteration <= configs[i].iterations:
-                                runs[i].add(iteration, stream, states, curves)
+            if all(keeper.finished(stream, number) for number in range(len(groups))):
+                continue
+            store = Store(dataset.train, stream, labels, target)
+            for number, group in enumerate(groups):
+                if keeper.finished(stream, number):
+                    continue
+                members = [trained[i] for i in group]
+                trainer = StreamTrainer(members, store, stream, seed, after_step, precision)
+                keeper.begin(stream, number, trainer)
+                for iteration in trainer.iterations():
+                    keeper.done.append(_done(stream, number, iteration, trainer))
+        done = keeper.done
+    runs = [Run(c, dataset.classes, seed) for c in configs]
+    for one in done:
+        for row, member in enumerate(one.members):
+            states = {b: {n: p[row : row + 1] for n, p in s.items()} for b, s in one.states.items()}
+            curves = {branch: curve[row] for branch, curve in one.losses.items()}
+            for i in twins[trained[groups[one.group][member]]]:
+                if one.iteration <= configs[i].iterations:
+                    runs[i].add(one.iteration, one.stream, states, curves)
     return runs[0] if isinstance(config, Config) else runs
+
+
+def _done(stream: str, group: int, iteration: int, trainer: StreamTrainer) -> Done:
+    states = {
+        branch: {name: p.cpu() for name, p in learner.model.state().items()}
+        for branch, learner in trainer.learners.items()
+    }
+    return Done(stream, group, iteration, list(trainer.members), states, dict(trainer.losses))
+
+
+def _work(
+    dataset: Dataset, configs: Sequence[Config], seed: int, device: torch.device, precision: str
+) -> dict:
+    """What tells one training from another."""
+    return {
+        "configs": [asdict(config) for config in configs],
+        "seed": seed,
+        "dataset": [dataset.name, dataset.fingerprint],
+        "device": device.type,
+        "precision": precision,
+    }
 
 
 def _twins(configs: Sequence[Config]) -> dict[Config, list[int]]:

@@ -1,0 +1,123 @@
+"""Where training stands, on disk: one file that is whole or not there, and the one before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+FORMAT = 1
+NOW, BEFORE = "now.safetensors", "before.safetensors"
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be read or written; training goes on without it."""
+
+
+class Checkpoint:
+    """A folder that holds the last two checkpoints of one piece of work.
+
+    A file is written under another name first, so a process may die at any moment. Tensors are
+    safetensors, all else is JSON in the file's header: reading one executes nothing.
+
+    Args:
+        folder: made when the first checkpoint is written.
+        work: plain data that says what is trained; a checkpoint of other work is refused.
+    """
+
+    def __init__(self, folder: str | Path, work: dict):
+        self.folder, self.work = Path(folder), json.loads(json.dumps(work))
+
+    def load(self) -> tuple[dict[str, Tensor], dict] | None:
+        """The last good checkpoint; None if there is none yet.
+
+        What is damaged, or of other work, is refused with a warning, and the one before is used.
+
+        Raises:
+            ValueError: there are checkpoints, but none is good.
+        """
+        refused = []
+        for path in (self.folder / NOW, self.folder / BEFORE):
+            if not path.is_file():
+                continue
+            try:
+                found = self._read(path)
+            except ValueError as error:
+                refused.append(str(error))
+                continue
+            for text in refused:
+                warnings.warn(f"{text}; going on from {path}", CheckpointWarning, stacklevel=3)
+            return found
+        if refused:
+            raise ValueError(
+                f"{'; '.join(refused)}. Name another folder, or delete this one to start anew"
+            )
+        return None
+
+    def _read(self, path: Path) -> tuple[dict[str, Tensor], dict]:
+        try:
+            with safe_open(path, "pt") as file:
+                header = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            about = json.loads(header["about"])
+            damaged = header["digest"] != _digest(tensors, header["about"])
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"{path}: not a readable checkpoint ({error!r})") from error
+        if damaged:
+            raise ValueError(f"{path}: damaged, its content is not what was written")
+        if about["format"] != FORMAT or about["work"] != self.work:
+            raise ValueError(f"{path}: a checkpoint of other work ({self._difference(about)})")
+        return tensors, about["state"]
+
+    def _difference(self, about: dict) -> str:
+        if about["format"] != FORMAT:
+            return f"format {about['format']}, expected {FORMAT}"
+        theirs = about["work"]
+        return "; ".join(
+            f"{key}: it has {theirs.get(key)!r}, asked for {self.work.get(key)!r}"
+            for key in dict.fromkeys([*self.work, *theirs])
+            if theirs.get(key) != self.work.get(key)
+        )
+
+    def save(self, tensors: dict[str, Tensor], state: dict) -> None:
+        """Write a checkpoint; the one there becomes the one before.
+
+        Raises:
+            OSError: it cannot be written; the ones there stay as they are.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        about = json.dumps({"format": FORMAT, "work": self.work, "state": state})
+        part = self.folder / f"{NOW}.{os.getpid()}.part"
+        try:
+            save_file(tensors, part, {"about": about, "digest": _digest(tensors, about)})
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+        except (OSError, SafetensorError) as error:
+            part.unlink(missing_ok=True)
+            raise OSError(f"{self.folder}: no checkpoint could be written ({error})") from error
+        with suppress(FileNotFoundError):
+            os.replace(self.folder / NOW, self.folder / BEFORE)
+        os.replace(part, self.folder / NOW)
+
+    def delete(self) -> None:
+        """Remove the checkpoints, and the folder if nothing else is in it."""
+        for path in self.folder.glob("*.safetensors*"):
+            if path.name.startswith((NOW, BEFORE)):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
+
+
+def _digest(tensors: dict[str, Tensor], about: str) -> str:
+    digest = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().flatten().view(-1).numpy().tobytes())
+    return digest.hexdigest()

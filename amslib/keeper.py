@@ -1,0 +1,153 @@
+"""Keeps training from being lost: what is finished, where it stands, and when to save both."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import warnings
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .checkpoint import Checkpoint, CheckpointWarning
+from .phases import StreamTrainer
+
+SHARE = 20  # training takes at least this many times as long as saving
+
+
+class StoppedError(RuntimeError):
+    """Training was told to stop, and did after saving where it stands."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one iteration of one batched model left behind.
+
+    `members` are indices of the configs of the `group`; states (members, ...) by branch and
+    parameter, losses (members, epochs, 3) by branch, all on the CPU.
+    """
+
+    stream: str
+    group: int
+    iteration: int
+    members: list[int]
+    states: dict[str, dict[str, Tensor]]
+    losses: dict[str, Tensor]
+
+
+class Keeper:
+    """Goes on from a checkpoint, and writes one now and then, before an error and at a signal.
+
+    In the main thread, SIGINT (Ctrl-C) and SIGTERM end training after the step at hand. A second
+    one acts as it would otherwise.
+
+    Args:
+        checkpoint: None keeps nothing on disk and leaves signals alone.
+        seconds: between two checkpoints.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | None, seconds: float):
+        self.checkpoint, self.seconds = checkpoint, seconds
+        self.done: list[Done] = []
+        self.steps = 0  # of all models
+        self.place: tuple[str, int] | None = None  # stream and group that train
+        self.resumed: tuple[tuple[str, int], dict, dict] | None = None
+        self.epoch_start: tuple[dict, dict] | None = None
+        self.signal: int | None = None
+        self.handlers: dict = {}
+        self.due = time.monotonic() + seconds
+
+    def __enter__(self) -> Keeper:
+        if self.checkpoint is None:
+            return self
+        found = self.checkpoint.load()
+        if found:
+            self._take_over(*found)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.handlers[number] = signal.signal(number, self._told)
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        self._restore_handlers()
+        if kind is FloatingPointError and self.epoch_start:
+            self.checkpoint.save(*self.epoch_start)
+            error.add_note(
+                f"The state at the start of this epoch is saved in {self.checkpoint.folder}: the "
+                "same call goes on from there, into the same step"
+            )
+
+    def _told(self, number: int, frame) -> None:
+        self.signal = number
+        self._restore_handlers()
+
+    def _restore_handlers(self) -> None:
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+        self.handlers = {}
+
+    def begin(self, stream: str, group: int, trainer: StreamTrainer) -> None:
+        """A model starts to train, or goes on where the checkpoint left it."""
+        self.place = stream, group
+        if self.resumed and self.resumed[0] == self.place:
+            trainer.restore(*self.resumed[1:])
+            self.resumed = None
+
+    def finished(self, stream: str, group: int) -> bool:
+        """Whether the checkpoint stands behind this model. Models train in a fixed order."""
+        return self.resumed is not None and self.resumed[0] != (stream, group)
+
+    def after_step(self, trainer: StreamTrainer) -> None:
+        """Save if it is time to."""
+        self.steps += 1
+        if self.checkpoint is None:
+            return
+        if trainer.step % trainer.common.steps_per_epoch == 0:
+            self.epoch_start = self._state(trainer)
+        if self.signal is not None:
+            self._save(trainer)
+            raise StoppedError(
+                f"stopped after step {self.steps}; saved in {self.checkpoint.folder}. The same "
+                "call goes on from there"
+            )
+        if time.monotonic() >= self.due:
+            began = time.monotonic()
+            try:
+                self._save(trainer)
+            except OSError as error:
+                text = f"{error}; training goes on, and tries again"
+                warnings.warn(text, CheckpointWarning, stacklevel=2)
+            now = time.monotonic()
+            self.due = now + max(self.seconds, SHARE * (now - began))
+
+    def _save(self, trainer: StreamTrainer) -> None:
+        trainer.check()
+        self.checkpoint.save(*self._state(trainer))
+
+    def _state(self, trainer: StreamTrainer) -> tuple[dict[str, Tensor], dict]:
+        tensors, about = trainer.state()
+        tensors = {f"trainer/{name}": p for name, p in tensors.items()}
+        entries = []
+        for i, one in enumerate(self.done):
+            entries.append([one.stream, one.group, one.iteration, one.members])
+            for branch, state in one.states.items():
+                tensors |= {f"done/{i}/{branch}/{name}": p for name, p in state.items()}
+            tensors |= {f"losses/{i}/{branch}": curve for branch, curve in one.losses.items()}
+        told = {"place": self.place, "steps": self.steps, "done": entries, "trainer": about}
+        return tensors, told
+
+    def _take_over(self, tensors: dict[str, Tensor], told: dict) -> None:
+        kept: list[tuple[dict, dict]] = [({}, {}) for _ in told["done"]]
+        trainer = {}
+        for key, p in tensors.items():
+            kind, *rest = key.split("/")
+            if kind == "trainer":
+                trainer[key.partition("/")[2]] = p
+            elif kind == "done":
+                kept[int(rest[0])][0].setdefault(rest[1], {})[rest[2]] = p
+            else:
+                kept[int(rest[0])][1][rest[1]] = p
+        self.done = [Done(*entry, *both) for entry, both in zip(told["done"], kept, strict=True)]
+        self.steps = told["steps"]
+        self.resumed = tuple(told["place"]), trainer, told["trainer"]
