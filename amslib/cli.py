@@ -28,8 +28,6 @@ from .parameters import unknown
 from .protocols import PROTOCOLS
 from .records import COMPUTED, Record
 from .run import Run
-from .statistics import estimate
-from .tables import spread
 from .train import train
 from .workers import cluster, processes
 
@@ -318,6 +316,9 @@ def _print_evaluation(result: Evaluation, detections: int, videos: int) -> None:
 
 
 def _print_grid(rows: Mapping[str, list[Record]]) -> None:
+    from .statistics import estimate  # scipy.stats takes longer to import than the rest of this
+    from .tables import spread
+
     table = Table()
     table.add_column("config")
     for title in ("seeds", "mAP@0.5", "AVG(0.1-0.7)"):

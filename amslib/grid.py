@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -211,6 +218,8 @@ def _changes(config: Config) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, BrokenExecutor):
         return f"a worker process died, of a signal or for lack of memory ({error})"
+    if isinstance(error, CancelledError):
+        return "the executor gave it up; is its scheduler still there?"
     return "".join(traceback.format_exception(error)).rstrip()
 
 

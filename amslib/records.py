@@ -19,6 +19,7 @@ import time
 import tomllib
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -243,13 +244,12 @@ def check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         trial.write_bytes(b"?")
-        trial.unlink()
     except OSError as error:
-        trial.unlink(missing_ok=True)
-        reason = error.strerror or error
-        raise OSError(
-            f"{folder}: no records can be written there ({reason}); name another folder"
-        ) from error
+        text = f"no records can be written there ({error.strerror}); name another folder"
+        raise OSError(f"{folder}: {text}") from error
+    finally:
+        with suppress(OSError):
+            trial.unlink()
 
 
 def _scores(run: Run, dataset: Dataset, iteration: int, device: str) -> dict:

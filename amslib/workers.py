@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 
 import torch
+from tqdm import tqdm
 
 WAIT = 10  # seconds for an answer of a scheduler
 
@@ -24,6 +27,8 @@ def processes(count: int | None = None) -> Iterator[ProcessPoolExecutor]:
         try:
             yield pool
         except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            time.sleep(0.2)  # the pool must forget what is cancelled before it breaks
             for process in set(multiprocessing.active_children()) - set(others):
                 process.terminate()
             raise
@@ -31,6 +36,7 @@ def processes(count: int | None = None) -> Iterator[ProcessPoolExecutor]:
 
 def _begin() -> None:
     torch.set_num_threads(1)
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which an ended process leaves behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the caller ends the process
 
 
@@ -45,12 +51,13 @@ class Cluster(Executor):
         return self.executor.submit(fn, *args, **kwargs)
 
     def running(self) -> int:
-        """Units that are on a thread of a worker."""
-        if self.client.status != "running":
+        """Units that are on a thread of a worker; 0 where the scheduler does not answer."""
+        try:
+            threads, given = self.client.nthreads(), self.client.processing()
+        except OSError:
             return 0
-        mine, threads = set(self.client.futures), self.client.nthreads()
-        given = self.client.processing().items()
-        return sum(min(len(mine & set(keys)), threads.get(worker, 0)) for worker, keys in given)
+        mine = {worker: set(self.client.futures) & set(keys) for worker, keys in given.items()}
+        return sum(min(len(keys), threads.get(worker, 0)) for worker, keys in mine.items())
 
 
 @contextmanager
