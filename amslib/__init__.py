@@ -4,6 +4,7 @@ from .config import Config
 from .data import Dataset, Video, load
 from .detections import Detection, read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate
+from .grid import run_grid
 from .inference import fuse, localize
 from .losses import (
     classification_loss,
@@ -13,7 +14,7 @@ from .losses import (
     topk_mean,
 )
 from .panel import evaluate_panel
-from .records import Record, run_grid
+from .records import Record
 from .run import Run
 from .sampler import (
     aggregate,

@@ -1,4 +1,4 @@
-"""The command line: `python -m amslib train | predict | evaluate | check | convert`."""
+"""The command line: `python -m amslib train | predict | evaluate | grid | check | convert`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import sys
 import textwrap
 import warnings
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
@@ -19,11 +21,15 @@ from .data import Dataset, DataWarning, Finding, Report, check, convert, load
 from .data.findings import SHOWN
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
+from .experiments import EXPERIMENTS
+from .grid import GOES_ON, GridError, run_grid
 from .panel import evaluate_panel
 from .parameters import unknown
 from .protocols import PROTOCOLS
+from .records import COMPUTED, Record
 from .run import Run
 from .train import train
+from .workers import cluster, processes
 
 app = typer.Typer(
     help="Adaptive Mutual Supervision for weakly-supervised temporal action localization.",
@@ -49,6 +55,10 @@ Options = Annotated[
         help="An option of the generator (seed, incompleteness, ..) or of the layout (stride, ..).",
     ),
 ]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="FIELD=VALUE", help="A field of Config, e.g. eta=0.5."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ..")]
 
@@ -58,10 +68,7 @@ def train_command(
     run: Annotated[Path, typer.Option("--out", help="Folder for the trained run.")],
     data: Data = "synthetic",
     seed: Annotated[int, typer.Option(help="Of everything random in training.")] = 0,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", metavar="FIELD=VALUE", help="A field of Config, e.g. eta=0.5."),
-    ] = None,
+    set_: Set = None,
     snippet_seconds: SnippetSeconds = None,
     option: Options = None,
     device: Device = "auto",
@@ -142,6 +149,39 @@ def evaluate_command(
         _print_evaluation(result, len(found), len(videos))
 
 
+@app.command("grid")
+def grid_command(
+    experiment: Annotated[str, typer.Option(help=f"One of {', '.join(EXPERIMENTS)}.")],
+    data: Data = "synthetic",
+    seeds: Annotated[int, typer.Option(min=1, help="How many: 0, 1, ..")] = 5,
+    set_: Set = None,
+    snippet_seconds: SnippetSeconds = None,
+    option: Options = None,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for new records.")] = COMPUTED,
+    device: Device = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of this machine, one thread each.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Of a Dask cluster instead.", metavar="TCP://HOST:PORT")
+    ] = None,
+) -> None:
+    """Train and score every config of an experiment with several seeds; records are read."""
+    if experiment not in EXPERIMENTS:
+        raise ValueError(f"--experiment: {unknown(experiment, list(EXPERIMENTS))}")
+    rows = EXPERIMENTS[experiment](_config(set_))
+    dataset = load(data, **_data_options(snippet_seconds, option))
+    shown = sys.stderr.isatty()
+    try:
+        with _executor(workers, scheduler) as executor:
+            configs = list(dict.fromkeys(rows.values()))
+            found = run_grid(configs, range(seeds), dataset, executor, folder, device, shown)
+    except KeyboardInterrupt:
+        err.print(f"interrupted; {GOES_ON}")
+        raise typer.Exit(130) from None
+    _print_grid({name: [r for r in found if r.config == config] for name, config in rows.items()})
+
+
 @app.command("check")
 def check_command(
     data: Annotated[
@@ -181,7 +221,7 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         app()
-    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, FloatingPointError, GridError) as error:
         err.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True)
         sys.exit(2)
 
@@ -216,6 +256,14 @@ def _config(texts: list[str] | None) -> Config:
         if name not in names:
             raise ValueError(f"--set: {unknown(name, names)}")
     return Config(**pairs)
+
+
+def _executor(workers: int | None, scheduler: str | None) -> AbstractContextManager:
+    if workers and scheduler:
+        raise ValueError("give either --workers or --scheduler, whose workers are its own")
+    if scheduler:
+        return cluster(scheduler)
+    return processes(workers) if workers else nullcontext()
 
 
 def _data_options(snippet_seconds: float | None, option: list[str] | None) -> dict:
@@ -265,6 +313,24 @@ def _print_evaluation(result: Evaluation, detections: int, videos: int) -> None:
         table.add_row("average", f"{100 * result.average_map:.1f}")
     out.print(table)
     out.print(f"{detections} detections, {videos} videos, protocol {result.protocol}")
+
+
+def _print_grid(rows: Mapping[str, list[Record]]) -> None:
+    from .statistics import estimate  # scipy.stats takes longer to import than the rest of this
+    from .tables import spread
+
+    table = Table()
+    table.add_column("config")
+    for title in ("seeds", "mAP@0.5", "AVG(0.1-0.7)"):
+        table.add_column(title, justify="right")
+    for name, records in rows.items():
+        scores = [
+            spread(estimate([record.evaluation().average(low, high) for record in records]))
+            for low, high in ((0.5, 0.5), (0.1, 0.7))
+        ]
+        table.add_row(name, str(len(records)), *scores)
+    out.print(table)
+    out.print("percent, after the last iteration; mean ± standard deviation over seeds")
 
 
 def _print_report(report: Report) -> None:

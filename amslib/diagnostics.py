@@ -116,10 +116,16 @@ def detection_quality(
 
     The sampler is steered as at test time. Arguments are those of `pseudo_label_quality`.
     """
+    looked = run.all_cas(videos, iteration, device=device)
+    return fused_quality(run, ((video, fuse(cas, run.config.beta)) for video, cas in looked))
+
+
+def fused_quality(run: Run, fused: Iterable[tuple[Video, Tensor]]) -> Quality:
+    """`detection_quality` of videos, each with its fused CAS (T, C)."""
     tally = _Tally()
-    for video, cas in run.all_cas(videos, iteration, device=device):
+    for video, cas in fused:
         truth = [(run.classes.index(name), _Truth(video, name)) for name in video.labels]
-        _count(tally, fuse(cas, run.config.beta), truth, run.config)
+        _count(tally, cas, truth, run.config)
     return tally.quality()
 
 

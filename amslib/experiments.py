@@ -6,7 +6,7 @@ schedule, and returns configs by the name of their row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from .config import Config
@@ -83,3 +83,30 @@ def paper_grid(base: Config = DEFAULT) -> list[Config]:
     """Every config of Tables III-V and Figs 4-5, each once."""
     rows = [*table_3(base).values(), *table_4(base).values(), *table_5(base).values()]
     return list(dict.fromkeys([*rows, fig_4(base), *fig_5(base).values()]))
+
+
+def _paper(base: Config) -> dict[str, Config]:
+    parts = [name for name in EXPERIMENTS if name.startswith(("table", "fig"))]
+    return {
+        f"{name} {row}": config for name in parts for row, config in EXPERIMENTS[name](base).items()
+    }
+
+
+def _ledger(base: Config) -> dict[str, Config]:
+    return {
+        f"{decision}: {name}": config
+        for decision, alternatives in ledger(base).items()
+        for name, config in alternatives.items()
+    }
+
+
+# Configs by the name of their row, as functions of the base: what the command line computes.
+EXPERIMENTS: dict[str, Callable[[Config], dict[str, Config]]] = {
+    "table3": table_3,
+    "table4": table_4,
+    "table5": table_5,
+    "fig4": lambda base: {f"{FIG_4_ITERATIONS} iterations": fig_4(base)},
+    "fig5": fig_5,
+    "paper": _paper,
+    "ledger": _ledger,
+}

@@ -14,10 +14,12 @@ import math
 import os
 import platform
 import subprocess
+import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -28,10 +30,11 @@ import torch
 from .config import Config
 from .data.video import Dataset, fingerprint
 from .device import pick_device
-from .diagnostics import Quality, detection_quality, pseudo_label_quality
+from .diagnostics import Quality, fused_quality, pseudo_label_quality
 from .evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU, Evaluation, evaluate
+from .inference import fuse
 from .run import Run
-from .train import groups_of, train
+from .train import train
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -160,53 +163,14 @@ def record_key(config: Config, seed: int, dataset: Dataset) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def run_grid(
-    configs: Sequence[Config],
-    seeds: Iterable[int],
-    dataset: Dataset,
-    executor: Executor | None = None,
-    out: str | Path = COMPUTED,
-    device: str = "auto",
-    progress: bool = False,
-    runs: bool = False,
-) -> list[Record]:
-    """Records of every config and seed: read where they exist, computed where they do not.
-
-    The configs missing for a seed are trained side by side as one batched model.
+def find(key: str, out: str | Path = COMPUTED, runs: bool = False) -> Record | None:
+    """The record of a `record_key`: a committed one, or one in `out`.
 
     Args:
-        configs: what to run.
-        seeds: of the runs.
-        dataset: what to run on.
-        executor: any `concurrent.futures.Executor`; a unit of work is a
-            seed and the configs that train as one model. None: this process.
-        out: folder for new records and their trained runs; the committed ones are looked at first.
-        device: see `train`.
-        progress: show progress bars on standard error.
-        runs: the trained run behind each record is needed, too.
-
-    Returns:
-        One record for each seed and config, seeds outermost, both in the order given.
+        key: of the record.
+        out: folder of computed records.
+        runs: only one with its trained run beside it will do.
     """
-    seeds, jobs = list(seeds), []
-    for seed in dict.fromkeys(seeds):
-        absent = [c for c in dict.fromkeys(configs) if _find(c, seed, dataset, out, runs) is None]
-        for group in groups_of(absent):
-            members = [absent[i] for i in group]
-            jobs.append((members, seed, dataset, Path(out), device, progress))
-    if executor is None:
-        for job in jobs:
-            _compute(*job)
-    else:
-        for future in [executor.submit(_compute, *job) for job in jobs]:
-            future.result()
-    return [_find(config, seed, dataset, out, runs) for seed in seeds for config in configs]
-
-
-def _find(
-    config: Config, seed: int, dataset: Dataset, out: str | Path, runs: bool
-) -> Record | None:
-    key = record_key(config, seed, dataset)
     for folder in (COMMITTED, Path(out)):
         path = folder / f"{key}.json"
         if path.is_file() and (not runs or (folder / key / "run.json").is_file()):
@@ -216,35 +180,93 @@ def _find(
     return None
 
 
-def _compute(configs, seed, dataset, out, device, progress) -> None:
+def compute(
+    configs: Sequence[Config], seed: int, dataset: Dataset, device: str, progress: bool, runs: bool
+) -> dict[str, bytes]:
+    """Train configs side by side and score each: the files of their records, for `write`.
+
+    Args:
+        configs, seed, dataset, device, progress: those of `train`.
+        runs: the files of the trained runs, too.
+
+    Returns:
+        Content by file name, relative to the folder of records; a run before its record.
+    """
+    keys = [record_key(config, seed, dataset) for config in configs]
     start = time.perf_counter()
-    runs = train(dataset, configs, seed, device, progress)
-    shared = (time.perf_counter() - start) / len(runs)
-    done = []
-    for config, run in zip(configs, runs, strict=True):
+    trained = train(dataset, configs, seed, device, progress)
+    shared = (time.perf_counter() - start) / len(trained)
+    files, made = {}, _made(device)
+    for key, config, run in zip(keys, configs, trained, strict=True):
         start = time.perf_counter()
         about = {
-            "key": record_key(config, seed, dataset),
+            "key": key,
             "config": asdict(config),
             "seed": seed,
             "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
             "iterations": [_scores(run, dataset, i, device) for i in range(len(run.states))],
         }
         seconds = round(shared + time.perf_counter() - start, 1)
-        done.append((run, about | {"made": _made(device) | {"seconds": seconds}}))
-    # only now, so that a call that is interrupted leaves all records of a seed or none
-    for run, about in done:
-        run.save(out / about["key"])
-    for _, about in done:
-        # whole or not at all: the final name appears only when the content is complete
-        scratch = out / f".{about['key']}.{os.getpid()}"
-        scratch.write_text(json.dumps(about) + "\n")
-        scratch.replace(out / f"{about['key']}.json")
+        if runs:
+            files |= _saved(run, key)
+        about["made"] = made | {"seconds": seconds}
+        files[f"{key}.json"] = (json.dumps(about) + "\n").encode()
+    return files
+
+
+def _saved(run: Run, key: str) -> dict[str, bytes]:
+    """What `Run.save` writes; run.json, which says that a run is there, comes last."""
+    with tempfile.TemporaryDirectory() as folder:
+        run.save(folder)
+        names = ("run.safetensors", "run.json")
+        return {f"{key}/{name}": (Path(folder) / name).read_bytes() for name in names}
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, once: one that is there already stays.
+
+    The name appears when the content is on the disk, so that others that read, write or are killed
+    at the same time do no harm.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(scratch, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if not path.exists():
+            scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and try it, before hours of training have nowhere to go.
+
+    Raises:
+        OSError: it cannot be made or written.
+    """
+    trial = folder / f".{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(b"?")
+    except OSError as error:
+        text = f"no records can be written there ({error.strerror}); name another folder"
+        raise OSError(f"{folder}: {text}") from error
+    finally:
+        with suppress(OSError):
+            trial.unlink()
 
 
 def _scores(run: Run, dataset: Dataset, iteration: int, device: str) -> dict:
     """An entry of `Record.iterations`."""
-    found = run.predict(dataset.test, iteration, device)
+    looked = run.all_cas(dataset.test, iteration, device=device)
+    fused = [(video, fuse(cas, run.config.beta)) for video, cas in looked]
+    found = run.cut(fused)
     scores = {
         name: _rounded(evaluate(found, dataset.test, tiou).to_dict())
         for name, tiou in LEVELS.items()
@@ -255,7 +277,7 @@ def _scores(run: Run, dataset: Dataset, iteration: int, device: str) -> dict:
         quality = _rounded(
             {
                 "train": pseudo_label_quality(run, known, iteration, device),
-                "test": {"fused": detection_quality(run, dataset.test, iteration, device)},
+                "test": {"fused": fused_quality(run, fused)},
             }
         )
     return scores | {"quality": quality}

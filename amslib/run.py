@@ -105,10 +105,15 @@ class Run:
         progress: bool = False,
     ) -> list[Detection]:
         """Detections of all videos, at full length (Sec. III-E)."""
+        looked = self.all_cas(videos, iteration, device=device, progress=progress)
+        return self.cut((video, fuse(cas, self.config.beta)) for video, cas in looked)
+
+    def cut(self, fused: Iterable[tuple[Video, Tensor]]) -> list[Detection]:
+        """Detections of videos, each with its fused CAS (T, C), as `predict` finds them."""
         c, detections = self.config, []
-        for video, cas in self.all_cas(videos, iteration, device=device, progress=progress):
+        for video, cas in fused:
             detections += localize(
-                fuse(cas, c.beta),
+                cas,
                 video.snippet_seconds,
                 video=video.id,
                 classes=self.classes,

@@ -14,17 +14,16 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from amslib import Config, Dataset, experiments, load, records, run_grid
+from amslib.workers import processes
 
 
 @cache
@@ -60,10 +59,10 @@ class Grid(NamedTuple):
         return [records.record_key(config, seed, data) for config, seed in of]
 
     def run(self, executor: Executor | None, folder: Path) -> None:
-        """Compute what is missing."""
-        run_grid(self.configs, self.seeds, self.load(), executor, folder)
+        """Compute what is missing; first what is kept, so that it is trained once."""
         for config, seed in self.kept:
             run_grid([config], [seed], self.load(), executor, folder, runs=True)
+        run_grid(self.configs, self.seeds, self.load(), executor, folder)
 
 
 AMS, TINY = Config(), Config(steps_per_epoch=20)
@@ -126,8 +125,12 @@ def reproduce(
     else:
         with ThreadPoolExecutor(len(grids)) as threads:
             jobs = [threads.submit(grid.run, executor, folder) for grid in grids]
-            for job in tqdm(as_completed(jobs), total=len(jobs), unit="grid", disable=None):
-                job.result()
+            try:
+                for job in tqdm(as_completed(jobs), total=len(jobs), unit="grid", disable=None):
+                    job.result()
+            except KeyboardInterrupt:  # what runs is finished and kept
+                executor.shutdown(wait=False, cancel_futures=True)
+                raise
     kept = {key for grid in grids for key in grid.keys(grid.kept)}
     _delete(folder, lambda key: key in wanted - kept, "*/")
     now = {what: entry for what, entry in _scores(folder).items() if entry[0][:16] in wanted}
@@ -160,15 +163,6 @@ def _delete(folder: Path, unwanted: Callable[[str], bool], pattern: str = "*") -
     for path in folder.glob(pattern):
         if re.fullmatch("[0-9a-f]{16}", path.stem) and unwanted(path.stem):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def processes() -> ProcessPoolExecutor:
-    """As many as there are cores, of one thread each: none waits for another, and sums are taken
-    in the same order on every machine.
-    """
-    return ProcessPoolExecutor(
-        mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ only little evidence of their own class. `incompleteness` is the hard share of e
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -102,16 +104,68 @@ def load_synthetic(
         name: _contents(stream, len(plan.classes), width, np.random.default_rng([seed, 1, i]))
         for i, (name, stream) in enumerate(STREAMS.items())
     }
+    about = [VERSION, WORLD, source, seed, float(incompleteness), width, SHAPES[source]]
+    segments = [(v.id, v.duration, v.segments) for v in (*plan.train, *plan.test)]
+    name = fingerprint(*about, segments)
+    recipe = (name, source, seed, incompleteness, width, timeline)
     train, test = (
         tuple(
-            _film(video, plan.classes, tables, incompleteness, [seed, 2, part, i])
+            _film(video, plan.classes, tables, incompleteness, [seed, 2, part, i], recipe)
             for i, video in enumerate(videos)
         )
         for part, videos in enumerate((plan.train, plan.test))
     )
-    about = [VERSION, WORLD, source, seed, float(incompleteness), width, SHAPES[source]]
-    segments = [(v.id, v.duration, v.segments) for v in (*plan.train, *plan.test)]
-    return Dataset(source, plan.classes, train, test, fingerprint(*about, segments))
+    return Dataset(source, plan.classes, train, test, name)
+
+
+class Generated(Mapping):
+    """The streams of one generated video; a pickle holds how to generate them, not their values.
+
+    Args:
+        arrays: (T, D) of each stream; they become read-only, so that a pickle stays true.
+        recipe: fingerprint of the data set, then the arguments of `load_synthetic` in their order.
+        place: 0 and the position in `Dataset.train`, or 1 and that in `Dataset.test`.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], recipe: tuple, place: tuple[int, int]):
+        self.arrays, self.recipe, self.place = dict(arrays), recipe, place
+        for array in self.arrays.values():
+            array.flags.writeable = False
+
+    def __getitem__(self, stream: str) -> np.ndarray:
+        return self.arrays[stream]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def __reduce__(self):
+        return _again, (self.recipe, self.place)
+
+
+def _again(recipe: tuple, place: tuple[int, int]) -> Generated:
+    """The features that a pickle stands for.
+
+    Raises:
+        ValueError: this code generates other data from the recipe than the code that pickled it.
+    """
+    data = _from(recipe)
+    if data.fingerprint != recipe[0]:
+        raise ValueError(
+            f"{recipe[1]} data of fingerprint {recipe[0]} is generated with fingerprint "
+            f"{data.fingerprint} here; use the same version of amslib everywhere"
+        )
+    return (data.train, data.test)[place[0]][place[1]].features
+
+
+@lru_cache(4)
+def _from(recipe: tuple) -> Dataset:
+    _, source, seed, incompleteness, width, timeline = recipe
+    return load_synthetic(
+        source, seed=seed, incompleteness=incompleteness, width=width, timeline=timeline
+    )
 
 
 def _real_timeline(path: str | Path) -> Dataset:
@@ -147,7 +201,9 @@ def _contents(stream: Stream, classes: int, width: int, rng: np.random.Generator
     return {"table": np.concatenate(parts), "mean": mean, "stream": stream}
 
 
-def _film(video: Video, classes: tuple[str, ...], tables: dict, hard: float, seed: list) -> Video:
+def _film(
+    video: Video, classes: tuple[str, ...], tables: dict, hard: float, seed: list, recipe: tuple
+) -> Video:
     """The video with features in every stream."""
     rng = np.random.default_rng(seed)
     snippets = max(1, int(video.duration / SNIPPET_SECONDS))
@@ -155,7 +211,7 @@ def _film(video: Video, classes: tuple[str, ...], tables: dict, hard: float, see
     features = {name: _render(occupancy, world, rng) for name, world in tables.items()}
     return replace(
         video,
-        features=features,
+        features=Generated(features, recipe, tuple(seed[2:])),
         snippet_seconds=SNIPPET_SECONDS,
         metadata={**video.metadata, **about},
     )

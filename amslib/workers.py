@@ -1,0 +1,83 @@
+"""Where the units of a grid are computed: processes of this machine, or a Dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+
+import torch
+from tqdm import tqdm
+
+WAIT = 10  # seconds for an answer of a scheduler
+
+
+@contextmanager
+def processes(count: int | None = None) -> Iterator[ProcessPoolExecutor]:
+    """As many as there are cores, or `count`, of one thread each: none waits for another, and sums
+    are taken in the same order on every machine. Ctrl-C ends them.
+    """
+    others = multiprocessing.active_children()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, mp_context=spawn, initializer=_begin) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            time.sleep(0.2)  # the pool must forget what is cancelled before it breaks
+            for process in set(multiprocessing.active_children()) - set(others):
+                process.terminate()
+            raise
+
+
+def _begin() -> None:
+    torch.set_num_threads(1)
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which an ended process leaves behind
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the caller ends the process
+
+
+class Cluster(Executor):
+    """The executor of a Dask client, which also tells how many units run."""
+
+    def __init__(self, client):
+        self.client, self.executor = client, client.get_executor(pure=False)
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        """See `concurrent.futures.Executor`."""
+        return self.executor.submit(fn, *args, **kwargs)
+
+    def running(self) -> int:
+        """Units that are on a thread of a worker; 0 where the scheduler does not answer."""
+        try:
+            threads, given = self.client.nthreads(), self.client.processing()
+        except OSError:
+            return 0
+        mine = {worker: set(self.client.futures) & set(keys) for worker, keys in given.items()}
+        return sum(min(len(keys), threads.get(worker, 0)) for worker, keys in mine.items())
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Cluster]:
+    """The workers of a running Dask scheduler.
+
+    Args:
+        address: of the scheduler, e.g. "tcp://10.0.0.1:8786".
+
+    Raises:
+        OSError: no scheduler answers there.
+        ValueError: Dask is not installed, or the address is none.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ValueError("a cluster needs Dask; pip install dask distributed") from error
+    try:
+        client = Client(address, timeout=WAIT)
+    except (OSError, ValueError) as error:
+        raise OSError(f"scheduler {address}: no answer in {WAIT} s ({error}); is it up?") from error
+    with client:
+        yield Cluster(client)
