@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
@@ -19,6 +19,7 @@ from .config import Config
 from .data.video import Video
 from .detections import Detection
 from .device import pick_device
+from .files import write_whole
 from .forward import plan_positions, read, supp_cas
 from .inference import at_least_one, fuse, localize
 from .model import Branches, activate, heads, probabilities
@@ -230,9 +231,12 @@ class Run:
         return at_least_one(scores[0, :, : len(self.classes)], threshold).to(labels.dtype)
 
     def save(self, folder: str | Path) -> None:
-        """Write ``run.json`` and ``run.safetensors`` into a folder, made if missing."""
+        """Write ``run.json`` and ``run.safetensors`` into a folder, made if missing.
+
+        Raises:
+            OSError: they cannot be written, e.g. on a full disk; a run that was there stays whole.
+        """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         tensors = {
             f"{iteration}/{stream}/{branch}/{name}": p
             for iteration, streams in enumerate(self.states)
@@ -240,7 +244,6 @@ class Run:
             for branch, state in branches.items()
             for name, p in state.items()
         }
-        save_file(tensors, folder / "run.safetensors")
         about = {
             "format": FORMAT,
             "config": asdict(self.config),
@@ -248,7 +251,10 @@ class Run:
             "seed": self.seed,
             "history": self.history,
         }
-        (folder / "run.json").write_text(json.dumps(about, indent=1) + "\n")
+        text = json.dumps(about, indent=1) + "\n"
+        write_whole(
+            {folder / "run.safetensors": save(tensors), folder / "run.json": text.encode()}
+        )
 
     @classmethod
     def load(cls, folder: str | Path) -> Run:
