@@ -252,9 +252,7 @@ class Run:
             "history": self.history,
         }
         text = json.dumps(about, indent=1) + "\n"
-        write_whole(
-            {folder / "run.safetensors": save(tensors), folder / "run.json": text.encode()}
-        )
+        write_whole({folder / "run.safetensors": save(tensors), folder / "run.json": text.encode()})
 
     @classmethod
     def load(cls, folder: str | Path) -> Run:
