@@ -106,18 +106,10 @@ class Checkpoint:
             os.replace(self.folder / NOW, self.folder / BEFORE)
         os.replace(part, self.folder / NOW)
 
-    def delete(self) -> None:
-        """Remove the checkpoints, and the folder if nothing else is in it."""
-        for path in self.folder.glob("*.safetensors*"):
-            if path.name.startswith((NOW, BEFORE)):
-                path.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.folder.rmdir()
-
 
 def _digest(tensors: dict[str, Tensor], about: str) -> str:
     digest = hashlib.sha256(about.encode())
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].contiguous().flatten().view(-1).numpy().tobytes())
+        digest.update(tensors[name].contiguous().numpy())
     return digest.hexdigest()

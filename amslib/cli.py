@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import textwrap
 import warnings
@@ -16,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from .checkpoint import CheckpointWarning
 from .config import Config
 from .data import Dataset, DataWarning, Finding, Report, check, convert, load
 from .data.findings import SHOWN
@@ -23,6 +25,7 @@ from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
 from .experiments import EXPERIMENTS
 from .grid import GOES_ON, GridError, run_grid
+from .keeper import StoppedError
 from .panel import evaluate_panel
 from .parameters import unknown
 from .protocols import PROTOCOLS
@@ -73,15 +76,23 @@ def train_command(
     option: Options = None,
     device: Device = "auto",
 ) -> None:
-    """Train AMS on the video-level labels of a data set."""
+    """Train AMS on the video-level labels of a data set.
+
+    Ctrl-C stops after the step at hand and saves; the same command goes on from there.
+    """
     options = _data_options(snippet_seconds, option)
     config = _config(set_)
     dataset = load(data, **options)
-    trained = train(dataset, config, seed, device, progress=sys.stderr.isatty())
+    checkpoint = run / "checkpoint"
+    if checkpoint.is_dir():
+        err.print(f"going on from {checkpoint}", soft_wrap=True)
+    progress = sys.stderr.isatty()
+    trained = train(dataset, config, seed, device, progress, checkpoint=checkpoint)
     source = data if data.startswith("synthetic") else str(Path(data).resolve())
     about = {"data": source, "options": options, "fingerprint": dataset.fingerprint}
     trained.save(run)
     (run / "data.json").write_text(json.dumps(about, indent=1) + "\n")
+    shutil.rmtree(checkpoint, ignore_errors=True)
     err.print(f"trained {len(trained.states) - 1} iterations; saved in {run}")
 
 
@@ -221,13 +232,18 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         app()
+    except StoppedError as stopped:
+        err.print(_plain(stopped), soft_wrap=True)
+        sys.exit(130)
     except (ValueError, TypeError, OSError, FloatingPointError, GridError) as error:
-        err.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True)
+        told = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        err.print(f"[bold red]error:[/] {_plain(told)}", soft_wrap=True)
         sys.exit(2)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    name = "warning" if issubclass(category, DataWarning) else category.__name__
+    own = DataWarning, CheckpointWarning
+    name = "warning" if issubclass(category, own) else category.__name__
     err.print(f"[yellow]{name}:[/] {_plain(message)}", soft_wrap=True)
 
 

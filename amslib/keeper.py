@@ -109,7 +109,7 @@ class Keeper:
             self._save(trainer)
             raise StoppedError(
                 f"stopped after step {self.steps}; saved in {self.checkpoint.folder}. The same "
-                "call goes on from there"
+                "command goes on from there"
             )
         if time.monotonic() >= self.due:
             began = time.monotonic()

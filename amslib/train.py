@@ -113,7 +113,8 @@ def train(
     for one in done:
         for row, member in enumerate(one.members):
             states = {b: {n: p[row : row + 1] for n, p in s.items()} for b, s in one.states.items()}
-            curves = {branch: curve[row] for branch, curve in one.losses.items()}
+            order = sorted(one.losses, reverse=one.iteration > 0)  # as they trained
+            curves = {branch: one.losses[branch][row] for branch in order}
             for i in twins[trained[groups[one.group][member]]]:
                 if one.iteration <= configs[i].iterations:
                     runs[i].add(one.iteration, one.stream, states, curves)
