@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
@@ -228,8 +229,8 @@ class _Line:
 
     def __init__(self, total: int, progress: bool):
         self.total, self.counts = total, {"finished": 0, "running": 0, "failed": 0}
-        form = "{desc}{elapsed} so far, {remaining} left"
-        self.bar = tqdm(total=total, disable=not progress, bar_format=form, smoothing=0)
+        self.start, self.last = time.monotonic(), 0.0  # seconds from the start to the last end
+        self.bar = tqdm(total=total, disable=not progress, bar_format="{desc}")
 
     def __enter__(self) -> _Line:
         return self
@@ -242,18 +243,21 @@ class _Line:
         """`running` units run now."""
         self.counts["running"] = running
         told = ", ".join(f"{count} {what}" for what, count in self.counts.items())
-        self.bar.set_description_str(f"grid of {self.total}: {told}; ")
+        so_far, left = time.monotonic() - self.start, "?"
+        if ended := self.counts["finished"] + self.counts["failed"]:
+            left = tqdm.format_interval(max(0, self.total * self.last / ended - so_far))
+        text = f"grid of {self.total}: {told}; {tqdm.format_interval(so_far)} so far, {left} left"
+        self.bar.set_description_str(text)
 
     def finished(self) -> None:
-        self.counts["finished"] += 1
-        self._ended()
+        self._end("finished")
 
     def failed(self, unit: Unit, error: Exception) -> None:
-        self.counts["failed"] += 1
-        self._ended()
         if not self.bar.disable:
             self.bar.write(f"failed: {unit}: {error!r}", file=self.bar.fp)
+        self._end("failed")
 
-    def _ended(self) -> None:
-        self.bar.update()
+    def _end(self, how: str) -> None:
+        self.counts[how] += 1
+        self.last = time.monotonic() - self.start
         self.show(max(0, self.counts["running"] - 1))
