@@ -104,22 +104,27 @@ class Run:
         progress: bool = False,
     ) -> list[Detection]:
         """Detections of all videos, at full length (Sec. III-E)."""
-        c, detections = self.config, []
+        found: list[Detection] = []
         for video, cas in self.all_cas(videos, iteration, device=device, progress=progress):
-            detections += localize(
-                fuse(cas, c.beta),
-                video.snippet_seconds,
-                video=video.id,
-                classes=self.classes,
-                duration=video.duration,
-                class_threshold=c.class_threshold,
-                threshold_factor=c.threshold_factor,
-                threshold_scope=c.threshold_scope,
-                topk=c.topk,
-                score=c.score,
-                offset_seconds=video.offset_seconds,
-            )
-        return detections
+            found += self.detections(video, cas)
+        return found
+
+    def detections(self, video: Video, cas: Mapping[str, Mapping[str, Tensor]]) -> list[Detection]:
+        """Detections of one video from its CAS, ``cas[stream][branch]`` of shape (T, C)."""
+        c = self.config
+        return localize(
+            fuse(cas, c.beta),
+            video.snippet_seconds,
+            video=video.id,
+            classes=self.classes,
+            duration=video.duration,
+            class_threshold=c.class_threshold,
+            threshold_factor=c.threshold_factor,
+            threshold_scope=c.threshold_scope,
+            topk=c.topk,
+            score=c.score,
+            offset_seconds=video.offset_seconds,
+        )
 
     def all_cas(
         self,

@@ -69,6 +69,12 @@ def test_labels_of_a_test_video_are_not_used():
     assert RUN.predict([stripped]) == RUN.predict([video])
 
 
+def test_predictions_are_the_detections_of_each_cas():
+    one_by_one = [RUN.detections(video, RUN.cas(video)) for video in TINY.test]
+    assert all(one_by_one)
+    assert sum(one_by_one, []) == RUN.predict(TINY.test)
+
+
 def test_a_video_that_does_not_fit_is_named():
     video = TINY.test[0]
     with pytest.raises(ValueError, match=f"{video.id}: no rgb features"):
