@@ -17,7 +17,7 @@ import numpy as np
 
 from ..data.video import Video
 from ..detections import Detection
-from .matching import best_free_instance, interpolated_ap
+from .matching import best_free_instance, by_label, interpolated_ap
 from .tables import in_seconds
 
 
@@ -39,9 +39,9 @@ class ClassByClass(NamedTuple):
     ) -> dict[str, np.ndarray]:
         """Average precisions (n,) of each class at the thresholds (n,)."""
         classes, found, truth = self.prepare(detections, videos)
+        rows, instances = (by_label(table, len(classes)) for table in (found, truth))
         per_class = {}
-        for k, name in enumerate(classes):
-            instances = truth.rows(truth.label == k)
-            hits = self.match(found.rows(found.label == k), instances, tiou)
-            per_class[name] = self.average_precision(hits, len(instances.label))
+        for name, mine, own in zip(classes, rows, instances, strict=True):
+            hits = self.match(found.rows(mine), truth.rows(own), tiou)
+            per_class[name] = self.average_precision(hits, len(own))
         return per_class

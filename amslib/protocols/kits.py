@@ -14,6 +14,7 @@ class has 0.)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +22,9 @@ import numpy as np
 from ..data.video import Video
 from ..detections import Detection
 from .ambiguous import ambiguous_intervals, meets
-from .matching import Table, _pairs, greedy
+from .matching import Table, _pairs, by_label, greedy
 from .snippets import summed_ap
-from .tables import in_seconds
+from .tables import in_seconds, indices
 
 # 0:0.1:1 as Octave computes it; a recall of exactly 3/10, 6/10 or 7/10 misses its level
 RECALLS = (
@@ -47,14 +48,12 @@ class Kit(NamedTuple):
     ) -> dict[str, np.ndarray]:
         """Average precisions (n,) of each class at the thresholds (n,)."""
         classes, found, truth, ambiguous = prepare(detections, videos)
+        rows, instances = (by_label(table, len(classes)) for table in (found, truth))
         per_class = {}
-        for k, name in enumerate(classes):
-            mine, instances = found.label == k, truth.rows(truth.label == k)
-            rows, unclear = found.rows(mine), ambiguous[mine]
-            hits = taken_by_instances(rows, instances, tiou)
-            kept = hits | ~unclear[:, None]
-            ap = self.average_precision(rows.score, hits, kept, len(instances.label))
-            per_class[name] = ap
+        for name, mine, own in zip(classes, rows, instances, strict=True):
+            hits = taken_by_instances(found.rows(mine), truth.rows(own), tiou)
+            kept = hits | ~ambiguous[mine, None]
+            per_class[name] = self.average_precision(found.score[mine], hits, kept, len(own))
         return per_class
 
 
@@ -67,10 +66,12 @@ def prepare(
     those without ground truth too; instances are sorted by video, then as annotated.
     """
     classes, found, truth = in_seconds(detections, videos)
-    names = sorted({*(v.id for v in videos), *(d.video for d in detections)})
+    given = [v.id for v in videos]
+    names = sorted({*given, *map(itemgetter(0), detections)})
     number = {name: i for i, name in enumerate(names)}
-    of_given = np.array([number[v.id] for v in videos], int)
-    found = _ordered(found._replace(video=np.array([number[d.video] for d in detections], int)))
+    of_given = indices(given, number)
+    found = found._replace(video=indices(map(itemgetter(0), detections), number))
+    found = _ordered(found)
     found = found.rows(np.lexsort((found.video, -found.score)))
     truth, ambiguous = (
         _ordered(_sorted(table._replace(video=of_given[table.video])))

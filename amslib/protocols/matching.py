@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,18 @@ class Table(NamedTuple):
     def rows(self, which) -> Table:
         """Those rows of every column."""
         return Table(*(column[which] for column in self))
+
+
+def by_label(table: Table, classes: int) -> list[np.ndarray]:
+    """The rows of each of the labels 0, .., classes - 1, in the order of the table.
+
+    >>> column = np.array([1, -1, 0, 1])
+    >>> by_label(Table(*[column] * 5), 2)
+    [array([2]), array([0, 3])]
+    """
+    order = np.argsort(table.label, kind="stable")
+    ends = np.searchsorted(table.label[order], np.arange(classes + 1))
+    return [order[start:end] for start, end in pairwise(ends)]
 
 
 def best_free_instance(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarray:
@@ -40,10 +53,10 @@ def best_free_instance(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarr
 
 
 def _pairs(found: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (P,), (P,) of all pairs with equal entries; truth is sorted."""
-    first = np.searchsorted(truth, found)
-    count = np.searchsorted(truth, found, side="right") - first
-    skipped = first - (np.cumsum(count) - count)
+    """Indices (P,), (P,) of all pairs with equal entries >= 0; truth is sorted."""
+    sizes = np.bincount(truth + 1, minlength=found.max(initial=-1) + 2)  # of the videos -1, 0, ..
+    count = sizes[found + 1]
+    skipped = (np.cumsum(sizes) - sizes)[found + 1] - (np.cumsum(count) - count)
     return (
         np.repeat(np.arange(len(found)), count),
         np.repeat(skipped, count) + np.arange(count.sum()),
@@ -79,12 +92,15 @@ def greedy(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     array([ True, False,  True, False])
     """
     taken = np.zeros(len(left), bool)
+    free_left = np.ones(left.max(initial=-1) + 1, bool)
+    free_right = np.ones(right.max(initial=-1) + 1, bool)
     still = np.arange(len(left))
     while still.size:
         a, b = left[still], right[still]
         sure = _is_first(a) & _is_first(b)
         taken[still[sure]] = True
-        still = still[~(np.isin(a, a[sure]) | np.isin(b, b[sure]))]
+        free_left[a[sure]] = free_right[b[sure]] = False
+        still = still[free_left[a] & free_right[b]]
     return taken
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+from operator import itemgetter
 
 import numpy as np
 
@@ -36,17 +38,19 @@ def in_seconds(
 
 
 def _table(kind, rows, videos, classes) -> Table:
-    video, label, *numbers = zip(*rows, strict=True) if rows else [()] * 5
-    start, end, score = (np.array(column, float) for column in numbers)
+    # column by column: zip(*rows) makes an iterator of every row
+    video, label, *numbers = (map(itemgetter(i), rows) for i in range(5))
+    start, end, score = (np.fromiter(column, float, len(rows)) for column in numbers)
     wrong = np.flatnonzero(~np.isfinite([start, end, score]).all(axis=0))
     if wrong.size:
         message = f"{kind} {wrong[0]} is {rows[wrong[0]]}; its times and score must be finite"
         raise ValueError(f"{message}. Correct it or leave it out.")
-    return Table(
-        np.array([videos.get(name, -1) for name in video], int),
-        np.array([classes.get(name, -1) for name in label], int),
-        *(start, end, score),
-    )
+    return Table(indices(video, videos), indices(label, classes), start, end, score)
+
+
+def indices(names: Iterable[str], index: Mapping[str, int]) -> np.ndarray:
+    """The index (N,) of each name, -1 where it has none."""
+    return np.fromiter(map(index.get, names, repeat(-1)), int)
 
 
 def _warn_of_strangers(detections, found, segments) -> None:
