@@ -14,24 +14,17 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LOCK, GPU_LOCK = ROOT / "requirements.lock", ROOT / "requirements-gpu.lock"
+LOCK, GPU_LOCK, CPU_LOCK = (ROOT / f"requirements{kind}.lock" for kind in ("", "-gpu", "-cpu"))
 GPU = re.compile(r"(nvidia|cuda)-|triton=")
+HASH = " \\\n    --hash="
 
-# builds of torch that the package registry does not hold, by the version they are builds of
-OTHER_BUILDS = {
-    "torch==2.13.0": [  # torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl
-        "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
-    ]
-}
 HEAD = """\
-# The exact versions the book and the tests are made with, and the SHA-256 of every file of them, for
-# every platform and Python from 3.11; pyproject.toml holds the ranges. Made by tools/lock.py.
+# The exact versions the book and the tests are made with, and the SHA-256 of each of their files,
+# for every platform and Python from 3.11. Made by tools/lock.py from the ranges of pyproject.toml.
 """
 LOCK_HEAD = f"""{HEAD}#
 # Installed in two steps, as in the Makefile: with --no-deps first, by any pip; then as it stands, by
-# the pip pinned here, which adds what the machine's build of torch needs of requirements-gpu.lock.
-# torch's files are those of the package registry and the CPU build for Python 3.11 on Linux x86-64;
-# pip refuses another build until its hash stands here.
+# the pip pinned here, which adds what the build of torch asks for of requirements-gpu.lock.
 -c {GPU_LOCK.name}
 """
 GPU_HEAD = f"""{HEAD}#
@@ -41,11 +34,11 @@ GPU_HEAD = f"""{HEAD}#
 
 def pins(text: str) -> list[str]:
     """The pins of a lock, each with the lines of its hashes."""
-    return re.findall(r"^\w.*\n(?:[ ].*\n)*", text, re.MULTILINE)
+    return re.findall(r"^\w.*\n(?: .*\n)*", text, re.MULTILINE)
 
 
 def compiled(former: str, options: list[str]) -> str:
-    """The pins of everything that pyproject.toml names, for all platforms, near the former ones."""
+    """The pins of all that pyproject.toml names, for all platforms; the former where they will do."""
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "lock"
@@ -58,18 +51,19 @@ def compiled(former: str, options: list[str]) -> str:
         return out.read_text()
 
 
-def with_other_builds(pin: str) -> str:
-    line, *hashes = pin.rstrip("\n").split(" \\\n    ")
-    others = [f"--hash=sha256:{value}" for value in OTHER_BUILDS.get(line.split()[0], [])]
-    return " \\\n    ".join([line, *sorted({*hashes, *others})]) + "\n"
+def with_hashes_of(other: str, pin: str) -> str:
+    """The pin, with the hashes of the other one if that is of the same package and version."""
+    (line, *hashes), (known, *more) = (text.rstrip("\n").split(HASH) for text in (pin, other))
+    same = line.split()[0] == known.split()[0]
+    return HASH.join([line, *sorted({*hashes, *(more if same else [])})]) + "\n"
 
 
 def main(options: list[str]) -> None:
     former = [pin for file in (LOCK, GPU_LOCK) if file.exists() for pin in pins(file.read_text())]
     found = pins(compiled("".join(former), options))
     gpu = [pin for pin in found if GPU.match(pin)]
-    rest = [with_other_builds(pin) for pin in found if pin not in gpu]
-    LOCK.write_text(LOCK_HEAD + "".join(rest))
+    (cpu,) = pins(CPU_LOCK.read_text())
+    LOCK.write_text(LOCK_HEAD + "".join(with_hashes_of(cpu, p) for p in found if p not in gpu))
     GPU_LOCK.write_text(GPU_HEAD + "".join(gpu))
 
 
