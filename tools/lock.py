@@ -23,8 +23,8 @@ HEAD = """\
 # for every platform and Python from 3.11. Made by tools/lock.py from the ranges of pyproject.toml.
 """
 LOCK_HEAD = f"""{HEAD}#
-# Installed in two steps, as in the Makefile: with --no-deps first, by any pip; then as it stands, by
-# the pip pinned here, which adds what the build of torch asks for of requirements-gpu.lock.
+# Installed in two steps, as in the Makefile: with --no-deps first, by any pip; then as it stands,
+# by the pip pinned here, which adds what the build of torch asks for of requirements-gpu.lock.
 -c {GPU_LOCK.name}
 """
 GPU_HEAD = f"""{HEAD}#
@@ -38,7 +38,7 @@ def pins(text: str) -> list[str]:
 
 
 def compiled(former: str, options: list[str]) -> str:
-    """The pins of all that pyproject.toml names, for all platforms; the former where they will do."""
+    """The pins of all that pyproject.toml names, for every platform: the former where they do."""
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "lock"
