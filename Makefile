@@ -35,11 +35,15 @@ reproduce: $(READY)
 reproduce-all: $(READY)
 	$(BIN)/python tools/reproduce.py --anew
 
-$(READY): requirements.lock pyproject.toml
+# a CPU build of torch that lies on the machine goes before the registry's, which pip prefers
+$(READY): requirements.lock requirements-cpu.lock requirements-gpu.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "$(PYTHON) is missing or older than Python 3.11; name a newer one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -r requirements.lock
+	@$(BIN)/python -m pip install --no-index --no-deps --require-hashes -r requirements-cpu.lock \
+	  2> /dev/null || echo "pip knows of no folder with torch's CPU build: the registry's is taken"
+	$(BIN)/python -m pip install --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	touch $@
 
