@@ -5,16 +5,15 @@ on one where it cannot on a time.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
+from data import noise
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils._python_dispatch import TorchDispatchMode
+from watch import after_steps
 
-from amslib import Config, Dataset, Video, train
-from amslib.learner import Learner
+from amslib import Config, Dataset, train
 from amslib.model import Branches
 
 STEPS = 4  # of each phase
@@ -23,21 +22,13 @@ MARK = "end of step"
 
 
 def dataset(videos=24, classes=4, snippets=24, width=6) -> Dataset:
-    """Videos of `snippets` to 2 `snippets` snippets, one class each, without any pattern."""
-    rng = np.random.default_rng(0)
-    names = tuple(f"class {c}" for c in range(classes))
-    made = []
-    for i in range(videos):
-        size = snippets + i % snippets, width
-        label = names[i % classes]
-        features = {"rgb": rng.standard_normal(size, dtype=np.float32)}
-        made.append(Video(f"video {i}", features, (label,), ((0.0, 1.0, label),)))
-    return Dataset("counted", names, tuple(made), tuple(made), "")
+    """Videos of `snippets` to 2 `snippets` snippets, one class each."""
+    return noise([snippets + i % snippets for i in range(videos)], classes, width)
 
 
 def config(**changes) -> Config:
     """One iteration, so that each of `PHASES` is trained once; one epoch of `STEPS`."""
-    # with 64 units dropout never leaves a snippet without any, and so two snippets with equal logits
+    # of 64 units dropout always leaves some: no two snippets have equal logits
     short = dict(steps_per_epoch=STEPS, epochs_zero=1, epochs=1, iterations=1, hidden=64)
     return Config(**{**short, **changes})
 
@@ -46,22 +37,6 @@ def by_phase(marks: list[int]) -> dict[str, list[int]]:
     """What was counted from one step of a phase to the next, given the totals after all steps."""
     between = np.diff(np.reshape(marks, (len(PHASES), STEPS)), axis=1)
     return dict(zip(PHASES, between.tolist(), strict=True))
-
-
-@contextmanager
-def after_steps(act: Callable[[], None]) -> Iterator[None]:
-    """Call a function after every optimiser step."""
-    step = Learner.step
-
-    def followed(self, loss):
-        step(self, loss)
-        act()
-
-    Learner.step = followed
-    try:
-        yield
-    finally:
-        Learner.step = step
 
 
 class _Operations(TorchDispatchMode):
