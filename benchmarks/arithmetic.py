@@ -6,6 +6,7 @@ the number of logits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -70,29 +71,33 @@ def batch_rows(lengths: np.ndarray, labels: np.ndarray, config: Config) -> float
 
 
 class Floor(NamedTuple):
-    """Of training one stream, whole."""
+    """What training one stream cannot do without."""
 
     operations: float
     bytes: float
 
 
 def training(
-    lengths: np.ndarray, labels: np.ndarray, width: int, config: Config, members: int = 1
+    lengths: np.ndarray, labels: np.ndarray, width: int, configs: Sequence[Config]
 ) -> Floor:
-    """The whole method with two branches: phase zero is one member's work, each iteration trains
-    both branches of every member and looks at the whole training set with each of them once.
+    """Of configs with two branches that train side by side.
+
+    Phase zero is one member's work. An iteration trains both branches of every member that has not
+    stopped, and looks at the whole training set with its base branch and, where it is
+    supervised, with the supplementary one, too.
     """
-    size = sizes(config, width, labels.shape[1])
-    rows, everything = batch_rows(lengths, labels, config), int(np.sum(lengths))
-    zero = 2 * config.epochs_zero * config.steps_per_epoch
-    later = 2 * config.iterations * config.epochs * config.steps_per_epoch
-    looks = 2 * config.iterations
-    operations = zero * step(rows, size) + later * step(rows, size, members)
-    moved = zero * step_bytes(rows, size) + later * step_bytes(rows, size, members)
-    return Floor(
-        operations + looks * look(everything, size, members),
-        moved + looks * FLOAT * everything * width,
-    )
+    c = configs[0]
+    size = sizes(c, width, labels.shape[1])
+    rows, everything = batch_rows(lengths, labels, c), int(np.sum(lengths))
+    steps = 2 * c.steps_per_epoch * c.epochs_zero
+    operations, moved = steps * step(rows, size), steps * step_bytes(rows, size)
+    for iteration in range(1, max(config.iterations for config in configs) + 1):
+        going = [config for config in configs if config.iterations >= iteration]
+        steps, members = 2 * c.steps_per_epoch * c.epochs, len(going)
+        looks = sum(1 + (config.supervision != "none") for config in going)
+        operations += steps * step(rows, size, members) + looks * look(everything, size)
+        moved += steps * step_bytes(rows, size, members) + 2 * FLOAT * everything * width
+    return Floor(operations, moved)
 
 
 def inference(rows: float, config: Config, width: int, classes: int, streams: int = 2) -> float:

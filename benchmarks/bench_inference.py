@@ -10,7 +10,7 @@ from rates import beside, product
 from amslib import Config, Run
 from amslib.model import initial_parameters
 
-SHARPNESS = 30  # of untrained logits, so that there are as many proposals as after training
+SHARPNESS = 30  # of untrained logits, so that there are many proposals
 
 
 def untrained(classes: tuple[str, ...], streams: tuple[str, ...]) -> Run:
