@@ -25,7 +25,7 @@ PARTS = {
     "features": [(phases, "read")],
     "sampler": [(phases.StreamTrainer, "_positions")],
     "alignment": [(phases, "alignment"), (objective, "interpolate")],
-    "dropout": [(phases, "dropped")],
+    "dropout": [(phases.StreamTrainer, "_forward")],  # but for what the other parts take of it
     "pseudo-labels": [(phases, "_taught")],
     "forward pass": [(Branches, "forward")],
     "losses": [(phases, "loss_terms")],
