@@ -78,25 +78,29 @@ class Floor(NamedTuple):
 
 
 def training(
-    lengths: np.ndarray, labels: np.ndarray, width: int, configs: Sequence[Config]
+    lengths: np.ndarray,
+    labels: np.ndarray,
+    width: int,
+    configs: Sequence[Config],
+    item: int = FLOAT,
 ) -> Floor:
     """Of configs with two branches that train side by side.
 
     Phase zero is one member's work. An iteration trains both branches of every member that has not
     stopped, and looks at the whole training set with its base branch and, where it is
-    supervised, with the supplementary one, too.
+    supervised, with the supplementary one, too. A feature takes `item` bytes.
     """
     c = configs[0]
     size = sizes(c, width, labels.shape[1])
     rows, everything = batch_rows(lengths, labels, c), int(np.sum(lengths))
     steps = 2 * c.steps_per_epoch * c.epochs_zero
-    operations, moved = steps * step(rows, size), steps * step_bytes(rows, size)
+    operations, moved = steps * step(rows, size), steps * step_bytes(rows, size, 1, item)
     for iteration in range(1, max(config.iterations for config in configs) + 1):
         going = [config for config in configs if config.iterations >= iteration]
         steps, members = 2 * c.steps_per_epoch * c.epochs, len(going)
         looks = sum(1 + (config.supervision != "none") for config in going)
         operations += steps * step(rows, size, members) + looks * look(everything, size)
-        moved += steps * step_bytes(rows, size, members) + 2 * FLOAT * everything * width
+        moved += steps * step_bytes(rows, size, members, item) + 2 * item * everything * width
     return Floor(operations, moved)
 
 

@@ -27,7 +27,7 @@ from report import columns, seconds
 
 from amslib import Config, Dataset, Run, experiments, load, train
 from amslib.device import pick_device
-from amslib.train import groups_of
+from amslib.train import PRECISIONS, groups_of
 
 BIG = ((8192, 8192, 8192), (16384, 1024, 1024))
 RUN_SECONDS, GRID_SECONDS, SHARE = 60, 900, 0.4  # wanted of one H200
@@ -85,15 +85,15 @@ def _rates(device: str, shapes: tuple, size: int) -> dict[str, float]:
     }
 
 
-def floor(data: Dataset, configs: Sequence[Config]) -> Floor:
-    """Of all streams."""
+def floor(data: Dataset, configs: Sequence[Config], item: int) -> Floor:
+    """Of all streams, with features of `item` bytes."""
     lengths = np.array([v.num_snippets for v in data.train])
     labels = data.labels(data.train)
     operations = moved = 0.0
     for stream in data.streams:
         width = data.train[0].features[stream].shape[1]
         for group in groups_of(configs):
-            one = training(lengths, labels, width, [configs[i] for i in group])
+            one = training(lengths, labels, width, [configs[i] for i in group], item)
             operations, moved = operations + one.operations, moved + one.bytes
     return Floor(operations, moved)
 
@@ -109,7 +109,7 @@ def timed(
     limit: float,
 ) -> dict:
     """Time of a training, everything included, beside its floors."""
-    least = floor(data, configs)
+    least = floor(data, configs, PRECISIONS[precision].itemsize)
     cuda = device == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats()
