@@ -27,8 +27,9 @@ from report import columns, seconds
 
 from amslib import Config, Dataset, Run, experiments, load, train
 from amslib.device import pick_device
-from amslib.train import PRECISIONS, groups_of
+from amslib.train import groups_of
 
+BYTES = {"fp32": 4, "bf16": 2}  # of a feature
 BIG = ((8192, 8192, 8192), (16384, 1024, 1024))
 RUN_SECONDS, GRID_SECONDS, SHARE = 60, 900, 0.4  # wanted of one H200
 
@@ -109,7 +110,7 @@ def timed(
     limit: float,
 ) -> dict:
     """Time of a training, everything included, beside its floors."""
-    least = floor(data, configs, PRECISIONS[precision].itemsize)
+    least = floor(data, configs, BYTES[precision])
     cuda = device == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats()
