@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MATHJAX := book/_static/mathjax/tex-svg-full.js
 
-.PHONY: book test setup notebooks reproduce reproduce-all
+.PHONY: book test setup notebooks reproduce reproduce-all bench
 
 book: $(READY) $(MATHJAX)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
@@ -34,6 +34,10 @@ reproduce: $(READY)
 # every record of results/, the ledger and chapter 13 included
 reproduce-all: $(READY)
 	$(BIN)/python tools/reproduce.py --anew
+
+# what it costs, beside what the machine can do; minutes, writes benchmarks/results.json
+bench: $(READY)
+	$(BIN)/python -m pytest -q --benchmark-quiet benchmarks/bench_*.py
 
 # a CPU build of torch that lies on the machine goes before the registry's, which pip prefers
 $(READY): requirements.lock requirements-cpu.lock requirements-gpu.lock pyproject.toml

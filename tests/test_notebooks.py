@@ -41,6 +41,7 @@ CHANGED = {
     "14_claims": {"seeds": 2},
     "15_protocols": {"every": 2},
     "16_bring_your_own": {"steps_per_epoch": 3},
+    "17_what_it_costs": {"width": 64},
     "differences": {"decisions": ["score"], "dataset": "synthetic-tiny", "steps_per_epoch": 2},
     "demo": {"eta": 0.5},
 }

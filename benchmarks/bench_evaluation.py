@@ -1,0 +1,28 @@
+"""Scoring detections."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from data import detections
+from memory import evaluation, peak
+from rates import beside, copy
+
+from amslib import evaluate
+
+COUNT = 100_000
+COLUMNS = 5  # of 8 bytes each: video, label, start, end, score
+
+
+def test_evaluation(benchmark, wide, figures):
+    videos = wide.test
+    found = detections(videos, COUNT)
+    timed = beside(benchmark, lambda: evaluate(found, videos), copy, rounds=3)
+    name = f"evaluation of {COUNT:,} detections in {len(videos)} videos"
+    figures.within(name, timed.seconds, 0.4, timed.rate, 8 * COLUMNS * COUNT)
+
+
+def test_memory(benchmark, wide, figures):
+    bare = [replace(video, features={}, metadata={}) for video in wide.test]
+    used = benchmark.pedantic(lambda: peak(evaluation, bare, COUNT), rounds=1)
+    figures.peak(f"evaluation of {COUNT:,} detections", used, 200e6)

@@ -1,0 +1,52 @@
+"""The experiments of the paper as one batched model, and one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from data import only
+from rates import beside, product
+from watch import Watch, of_schedule
+
+from amslib import Config, experiments, load, train
+
+STEPS = 4
+CORES = 2  # `make reproduce` spreads its seeds over them, one thread each
+
+
+def short(config: Config) -> Config:
+    return replace(config, steps_per_epoch=STEPS, epochs_zero=1, epochs=1)
+
+
+def total(data, configs):
+    """Of the default schedule, from a few steps of every phase."""
+    with Watch() as watch:
+        train(data, [short(config) for config in configs], device="cpu")
+    return of_schedule(watch.phases(STEPS), zero=max(config.branches for config in configs))
+
+
+def test_grid(benchmark, figures, one_thread):
+    data = only(load("synthetic"), "flow")
+    grid = experiments.paper_grid()
+    timed = beside(benchmark, partial(total, data, grid), product)
+    batched = min(timed.results, key=lambda of: of.seconds)
+    alone = [total(data, [config]) for config in grid]
+    one_by_one = sum(of.seconds for of in alone)
+    name = f"{len(grid)} configs as one model, one stream and seed, one thread"
+    figures.share(name, batched.operations, batched.seconds, timed.rate, "sgemm (1 thread)", None)
+    figures.times("the same, against one after the other", one_by_one, batched.seconds, 4)
+    streams = 2
+    everything = batched.seconds * streams * experiments.SEEDS / CORES
+    figures.rows.append(
+        dict(
+            name=f"training the whole paper, {experiments.SEEDS} seeds, {CORES} cores",
+            seconds=everything,
+            share=batched.operations / batched.seconds / timed.rate,
+            of="sgemm (1 thread)",
+            limit=1200,
+        )
+    )
+    figures.parts["the grid, default data"] = {
+        part: seconds / batched.seconds for part, seconds in batched.parts.items()
+    }

@@ -1,0 +1,75 @@
+"""Training at the scale of THUMOS14."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from data import only
+from rates import beside, product
+from watch import Watch, of_schedule
+
+from amslib import Config, train
+
+STEPS = 6
+SHORT = Config(steps_per_epoch=STEPS, epochs_zero=1, epochs=1, iterations=1)
+PHASES = ("phase zero", "phase zero, supplementary", "phase one", "phase two")
+STREAM = "flow"
+TERMS = ("classification", "coactivity", "localization")
+
+
+def watched(data, precision: str):
+    with Watch() as watch:
+        run = train(data, SHORT, device="cpu", precision=precision)
+    return run, watch.phases(STEPS)
+
+
+def _whole(seen):
+    """Of the default schedule: its later iterations cost what the first one does."""
+    later = seen[2:] * Config().iterations
+    return of_schedule([*seen[:2], *later], zero=2)
+
+
+def _best(results):
+    """The round whose default schedule would be the fastest."""
+    return min(results, key=lambda result: _whole(result[1]).seconds)
+
+
+def test_fp32(benchmark, wide, figures):
+    data = only(wide, STREAM)
+    timed = beside(benchmark, partial(watched, data, "fp32"), product)
+    _, seen = _best(timed.results)
+    for name, phase in zip(PHASES, seen, strict=True):
+        seconds = float(phase.steps.mean())
+        figures.share(
+            f"a step of {name}, fp32", phase.operations, seconds, timed.rate, "sgemm", None
+        )
+    whole = _whole(seen)
+    figures.share(
+        "training one stream, fp32", whole.operations, whole.seconds, timed.rate, "sgemm", 0.85
+    )
+    figures.parts["one model, full scale"] = {
+        name: seconds / whole.seconds for name, seconds in whole.parts.items()
+    }
+
+
+def test_bf16(benchmark, wide, figures):
+    """Only where products are the faster for it."""
+    data = only(wide, STREAM)
+    fast = product(torch.bfloat16)
+    figures.rates["products in bf16"] = fast
+    timed = beside(benchmark, partial(watched, data, "bf16"), product)
+    run, seen = _best(timed.results)
+    whole = _whole(seen)
+    figures.share(
+        "training one stream, bf16", whole.operations, whole.seconds, timed.rate, "sgemm", None
+    )
+    exact = train(data, SHORT, device="cpu")
+    figures.about["bf16 changes the last losses by"] = f"{_distance(run, exact):.1e}"
+
+
+def _distance(run, exact) -> float:
+    """Largest relative difference of the losses of the last phase."""
+    pairs = [(run.history[-1][term], exact.history[-1][term]) for term in TERMS]
+    return float(max(np.abs(a - b) / abs(b) for a, b in pairs if b))

@@ -1,0 +1,216 @@
+"""What the method costs on a GPU, by one command.
+
+    python benchmarks/gpu.py --out benchmarks/gpu.json
+
+First the rates of the device are measured, and the two floors written down: the arithmetic that
+must be done at the rate of products in bf16, and the bytes that must be moved at the rate of a
+copy. Then follows what it took. What is measured is written at once, so that a call that is cut off
+leaves what it had. With --tiny everything is small, to try the command on any machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from arithmetic import Floor, training
+from data import thumos
+from rates import copy, product
+from report import columns, seconds
+
+from amslib import Config, Dataset, Run, experiments, load, train
+from amslib.device import pick_device
+from amslib.train import groups_of
+
+BYTES = {"fp32": 4, "bf16": 2}  # of a feature
+BIG = ((8192, 8192, 8192), (16384, 1024, 1024))
+RUN_SECONDS, GRID_SECONDS, SHARE = 60, 900, 0.4  # wanted of one H200
+
+
+def measure(device: str, tiny: bool, out: Path) -> dict:
+    """Everything, see above."""
+    if tiny:
+        data, timeline = load("synthetic-tiny"), "generated"
+        base, seeds = Config(steps_per_epoch=2, epochs_zero=1, epochs=1), 1
+        rates = _rates(device, ((256, 256, 256),), 2**20)
+    else:
+        data, timeline = thumos()
+        base, seeds = Config(steps_per_epoch=200), experiments.SEEDS
+        rates = _rates(device, BIG, 2**32)
+    told = {"about": _about(device, timeline, data, base, seeds), "rates": rates, "rows": []}
+    try:
+        short = replace(base, steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
+        told["exact"] = exactness(data, short, device)
+        save(told, out)
+        for precision in ("fp32", "bf16"):
+            name = f"one AMS run, {precision}"
+            told["rows"].append(timed(name, data, [base], precision, 1, device, rates, RUN_SECONDS))
+            save(told, out)
+        grid = experiments.paper_grid(base)
+        name = f"the paper's grid, {len(grid)} configs, seeds: {seeds}, bf16"
+        told["rows"].append(timed(name, data, grid, "bf16", seeds, device, rates, GRID_SECONDS))
+    finally:
+        save(told, out)
+    return told
+
+
+def save(told: dict, out: Path) -> None:
+    out.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def _about(device: str, timeline: str, data: Dataset, config: Config, seeds: int) -> dict:
+    cuda = pick_device(device).type == "cuda"
+    return {
+        "date": str(date.today()),
+        "device": torch.cuda.get_device_name() if cuda else "CPU",
+        "torch": torch.__version__,
+        "timeline": timeline,
+        "training snippets": sum(v.num_snippets for v in data.train),
+        "steps an epoch": config.steps_per_epoch,
+        "seeds": seeds,
+    }
+
+
+def _rates(device: str, shapes: tuple, size: int) -> dict[str, float]:
+    return {
+        "fp32": product(torch.float32, device, shapes),
+        "bf16": product(torch.bfloat16, device, shapes),
+        "copy": copy(device, size),
+    }
+
+
+def floor(data: Dataset, configs: Sequence[Config], item: int) -> Floor:
+    """Of all streams, with features of `item` bytes."""
+    lengths = np.array([v.num_snippets for v in data.train])
+    labels = data.labels(data.train)
+    operations = moved = 0.0
+    for stream in data.streams:
+        width = data.train[0].features[stream].shape[1]
+        for group in groups_of(configs):
+            one = training(lengths, labels, width, [configs[i] for i in group], item)
+            operations, moved = operations + one.operations, moved + one.bytes
+    return Floor(operations, moved)
+
+
+def timed(
+    name: str,
+    data: Dataset,
+    configs: Sequence[Config],
+    precision: str,
+    seeds: int,
+    device: str,
+    rates: dict[str, float],
+    limit: float,
+) -> dict:
+    """Time of a training, everything included, beside its floors."""
+    least = floor(data, configs, BYTES[precision])
+    cuda = device == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    start = perf_counter()
+    for seed in range(seeds):
+        train(data, configs, seed, device, precision=precision)  # ends with a copy to the CPU
+    took = perf_counter() - start
+    return {
+        "name": name,
+        "seconds": took,
+        "arithmetic": seeds * least.operations / rates["bf16"],
+        "moving": seeds * least.bytes / rates["copy"],
+        "share": seeds * least.operations / took / rates["bf16"],
+        "limit": limit,
+        "peak": torch.cuda.max_memory_allocated() if cuda else None,
+    }
+
+
+def exactness(data: Dataset, config: Config, device: str) -> dict:
+    """How far the device is from the CPU, from itself, and from float64."""
+    here = train(data, config, device="cpu")
+    there, again = (train(data, config, device=device) for _ in range(2))
+    rough = train(data, config, device=device, precision="bf16")
+    video = max(data.test, key=lambda v: v.num_snippets)
+    return {
+        "losses, device against CPU": _losses_apart(there, here),
+        "losses, bf16 against CPU": _losses_apart(rough, here),
+        "base CAS, device against float64": _cas_apart(there, video, device),
+        "base CAS, CPU against float64": _cas_apart(here, video, "cpu"),
+        "two runs are bitwise equal": _same(there, again),
+    }
+
+
+def _losses_apart(one: Run, other: Run) -> float:
+    """Largest difference of the losses of an epoch, relative to the larger of 1 and the loss."""
+    terms = [
+        (a[term], b[term])
+        for a, b in zip(one.history, other.history, strict=True)
+        for term in ("classification", "coactivity", "localization")
+    ]
+    return max(abs(a - b) / max(1, abs(b)) for a, b in terms)
+
+
+def _cas_apart(run: Run, video, device: str) -> float:
+    """Largest difference of the CAS of the base branch from the same in float64."""
+    apart = 0.0
+    for stream, cas in run.cas(video, device=device).items():
+        p = {k: v[0].double().numpy() for k, v in run.states[-1][stream]["base"].items()}
+        hidden = np.maximum(video.features[stream] @ p["weight1"] + p["bias1"], 0)
+        logits = hidden @ p["weight2"] + p["bias2"]
+        e = np.exp(logits - logits.max(-1, keepdims=True))
+        apart = max(apart, float(np.abs(cas["base"].numpy() - e / e.sum(-1, keepdims=True)).max()))
+    return apart
+
+
+def _same(one: Run, other: Run) -> bool:
+    pairs = [
+        (p, other.states[i][stream][branch][name])
+        for i, streams in enumerate(one.states)
+        for stream, branches in streams.items()
+        for branch, state in branches.items()
+        for name, p in state.items()
+    ]
+    return all(torch.equal(a, b) for a, b in pairs) and one.history == other.history
+
+
+def table(told: dict) -> str:
+    """The short table."""
+    head = ["", "time", "arithmetic", "moving", "times the higher floor", "of bf16", "wanted"]
+    lines = [
+        [
+            row["name"],
+            seconds(row["seconds"]),
+            seconds(row["arithmetic"]),
+            seconds(row["moving"]),
+            f"{row['seconds'] / max(row['arithmetic'], row['moving']):.1f}",
+            f"{row['share']:.1%}",
+            seconds(row["limit"]),
+        ]
+        for row in told["rows"]
+    ]
+    rates = [f"{name} {rate / 1e12:.3g} T/s" for name, rate in told["rates"].items()]
+    exact = [
+        f"{what}: {('yes' if x else 'no') if isinstance(x, bool) else f'{x:.1e}'}"
+        for what, x in told["exact"].items()
+    ]
+    about = ", ".join(f"{name} {value}" for name, value in told["about"].items())
+    return "\n".join([about, ", ".join(rates), "", columns([head, *lines]), "", *exact])
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="a json file to write")
+    parser.add_argument("--device", default="cuda", help="cuda or cpu")
+    parser.add_argument("--tiny", action="store_true", help="everything small, as a trial")
+    given = parser.parse_args(words)
+    if given.device == "cuda" and not torch.cuda.is_available():
+        parser.error("there is no CUDA device; try --device cpu --tiny")
+    print(table(measure(given.device, given.tiny, given.out)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""The benchmarks measure what they say; what they find is judged nowhere here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import arithmetic
+import gpu
+import memory
+import numpy as np
+import pytest
+import report
+import torch
+from arithmetic import Sizes
+from counting import STEPS, config
+from data import noise
+from figures import Figures
+from torch.utils.flop_counter import FlopCounterMode
+from watch import OTHER, WHOLE, Watch, of_schedule
+
+from amslib import Config, load, train
+from amslib.batches import PairSampler
+from amslib.experiments import paper_grid
+
+SIZE = Sizes(width=8, hidden=16, logits=4)
+
+
+def counted(work) -> int:
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def two_layers(rows):
+    x = torch.randn(rows, SIZE.width)
+    first = torch.randn(SIZE.width, SIZE.hidden, requires_grad=True)
+    second = torch.randn(SIZE.hidden, SIZE.logits, requires_grad=True)
+    return (x @ first).relu() @ second
+
+
+def test_a_look_is_the_forward_pass():
+    assert arithmetic.look(10, SIZE) == counted(lambda: two_layers(10))
+
+
+def test_a_step_is_the_forward_and_backward_pass_without_the_gradient_of_the_features():
+    assert arithmetic.step(10, SIZE) == counted(lambda: two_layers(10).sum().backward())
+
+
+def test_members_multiply_the_arithmetic():
+    for of in (arithmetic.look, arithmetic.step):
+        assert of(10, SIZE, 3) == 3 * of(10, SIZE)
+
+
+def test_rows_of_a_batch_are_those_that_are_drawn_on_average():
+    rng = np.random.default_rng(0)
+    lengths, labels = rng.integers(5, 80, 30), np.eye(6, dtype=int)[rng.integers(6, size=30)]
+    labels[:, 5] = 0
+    labels[0, 5] = 1  # a class of one video makes no pairs
+    c = Config(max_snippets=50)
+    sampler = PairSampler(labels, c.batch_size, c.pairs)
+    drawn = [np.minimum(lengths[sampler.draw(rng)], 50).sum() for _ in range(4000)]
+    error = np.std(drawn) / len(drawn) ** 0.5
+    assert abs(np.mean(drawn) - arithmetic.batch_rows(lengths, labels, c)) < 4 * error
+
+
+def test_the_floor_of_training_is_what_is_seen():
+    """Videos of equal length, so that nothing is left to chance."""
+    data = load("synthetic-tiny")
+    lengths = {v.num_snippets for v in data.train}
+    shortest = min(lengths)
+    data = replace(
+        data,
+        train=tuple(replace(v, features={"rgb": v.features["rgb"][:shortest]}) for v in data.train),
+    )
+    configs = [config(eta=0.5), config(iterations=3), config(iterations=2, supervision="none")]
+    with Watch() as watch:
+        train(data, configs, device="cpu")
+    labels = data.labels(data.train)
+    width = data.train[0].features["rgb"].shape[1]
+    equal = np.full(len(data.train), shortest)
+    floor = arithmetic.training(equal, labels, width, configs)
+    # the batched model also looks with the supplementary branch of the member that no one learns of
+    extra = 2 * arithmetic.look(equal.sum(), arithmetic.sizes(configs[0], width, labels.shape[1]))
+    assert watch.operations == floor.operations + extra
+
+
+def test_a_watch_sees_each_phase_and_all_of_its_time():
+    with Watch() as watch:
+        train(noise([24] * 24), config(), device="cpu")
+    seen = watch.phases(STEPS)
+    assert [len(phase.steps) for phase in seen] == [STEPS - 1] * 4
+    assert [phase.between > 0 for phase in seen] == [False, False, True, True]
+    assert "sampler" in seen[2].parts and seen[1].parts.get("sampler", 0) == 0
+    total = of_schedule(seen, zero=2)
+    assert total.seconds == pytest.approx(sum(total.parts.values()))
+    assert total.parts[OTHER] >= 0 and total.parts[WHOLE] > 0
+    alone = [100 * n * phase.steps.mean() for n, phase in zip((20, 20, 5, 5), seen, strict=True)]
+    assert total.seconds == pytest.approx(sum(alone) + sum(phase.before for phase in seen))
+
+
+def fill(size: int) -> int:
+    """Takes `size` bytes, and says that none were given."""
+    np.ones(size, np.uint8)
+    return 0
+
+
+def test_peak_memory_is_that_of_the_work_alone():
+    used = memory.peak(fill, 50_000_000)
+    if used is None:
+        pytest.skip("this system does not tell the peak memory of a process")
+    assert abs(used - 50e6) < 5e6
+
+
+def test_figures_are_shares_of_what_the_machine_can_do():
+    figures = Figures()
+    figures.share("a", 50.0, 2.0, 100.0, "sgemm", 0.85)
+    figures.grows("time", "members", [1, 2, 4], [1.0, 4.0, 16.0], 1)
+    assert figures.rows[0]["share"] == 0.25
+    assert figures.growth[0]["slope"] == pytest.approx(2)
+    told = report.report(vars(figures))
+    assert "25.0% of sgemm" in told and "85%" in told and "2.00" in told
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_gpu_command_runs_on_a_cpu(tmp_path, capsys):
+    out = tmp_path / "gpu.json"
+    gpu.main(["--device", "cpu", "--tiny", "--out", str(out)])
+    told = json.loads(out.read_text())
+    assert len(told["rows"]) == 3 and all(row["seconds"] > 0 for row in told["rows"])
+    assert told["exact"]["two runs are bitwise equal"]
+    assert told["exact"]["losses, device against CPU"] == 0
+    assert told["exact"]["base CAS, device against float64"] < 1e-5
+    assert f"the paper's grid, {len(paper_grid())} configs" in capsys.readouterr().out
+
+
+def test_the_gpu_command_says_when_there_is_none(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit):
+        gpu.main(["--out", str(tmp_path / "gpu.json")])
+    assert "--device cpu --tiny" in capsys.readouterr().err
