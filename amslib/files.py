@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(files: Mapping[Path, bytes]) -> None:
+def write_whole(files: Mapping[Path, bytes | memoryview]) -> None:
     """Write files that belong together; they get their names once all are on the disk.
 
     Folders are made if missing. Older files of these names stay if the new ones cannot be written.

@@ -11,7 +11,6 @@ import ast
 import hashlib
 import json
 import math
-import os
 import platform
 import subprocess
 import tempfile
@@ -32,6 +31,7 @@ from .data.video import Dataset, fingerprint
 from .device import pick_device
 from .diagnostics import Quality, fused_quality, pseudo_label_quality
 from .evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU, Evaluation, evaluate
+from .files import write_whole
 from .inference import fuse
 from .run import Run
 from .train import train
@@ -231,17 +231,8 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(scratch, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if not path.exists():
-            scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    if not path.exists():
+        write_whole({path: content})
 
 
 def check_writable(folder: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_full_disk_fails_the_unit_and_no_other(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         fsync(file)
 
-    monkeypatch.setattr(records.os, "fsync", full_once)
+    monkeypatch.setattr(os, "fsync", full_once)
     with pytest.raises(GridError, match="No space left on device"):
         run_grid([QUICK], [0, 1], TINY, out=tmp_path)
     assert names(tmp_path) == [f"{records.record_key(QUICK, 1, TINY)}.json"]

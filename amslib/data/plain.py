@@ -12,6 +12,7 @@ What is unknown or empty is absent; labels default to the classes of the segment
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..files import write_whole
 from .annotated import finite, in_order, instances, names_of, read_json
 from .features import Features, headers, open_streams
 from .findings import DataError, Finding, error
@@ -73,6 +75,7 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
         DataError: features cannot be used, a video is there twice, or its name cannot be that of
             a file.
         FileExistsError: the folder is not empty.
+        OSError: a file cannot be written, e.g. on a full disk.
     """
     videos = {v.id: _entry(v, part) for part in PARTS for v in getattr(dataset, part)}
     about = {"format": FORMAT, "name": dataset.name, "classes": list(dataset.classes)}
@@ -80,7 +83,7 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
     homes = {s: folder / "features" / s for s in dataset.streams}
     prepare(folder, [v.id for part in PARTS for v in getattr(dataset, part)], homes.values())
     copy((*dataset.train, *dataset.test), homes, progress)
-    write_whole(folder / "dataset.json", text)
+    write_whole({folder / "dataset.json": f"{text}\n".encode()})
 
 
 def prepare(folder: Path, names: Iterable[str], homes: Iterable[Path]) -> None:
@@ -106,14 +109,9 @@ def copy(videos: Sequence[Video], homes: Mapping[str, Path], progress: bool) -> 
     """Writes each stream of each video to its home, ``<video>.npy``, one array at a time."""
     for video in tqdm(videos, disable=not progress, unit="video"):
         for stream, home in homes.items():
-            np.save(home / f"{video.id}.npy", video.features[stream], allow_pickle=False)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Writes a text file whole, or not at all."""
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(file)
+            content = io.BytesIO()
+            np.save(content, video.features[stream], allow_pickle=False)
+            write_whole({home / f"{video.id}.npy": content.getbuffer()})
 
 
 def _is_file_name(name: str) -> bool:
