@@ -24,6 +24,7 @@ from .data.findings import SHOWN
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
 from .experiments import EXPERIMENTS
+from .files import check_writable
 from .grid import GOES_ON, GridError, run_grid
 from .keeper import StoppedError
 from .panel import evaluate_panel
@@ -83,6 +84,7 @@ def train_command(
     options = _data_options(snippet_seconds, option)
     config = _config(set_)
     dataset = load(data, **options)
+    check_writable(run)
     checkpoint = run / "checkpoint"
     if checkpoint.is_dir():
         err.print(f"going on from {checkpoint}", soft_wrap=True)

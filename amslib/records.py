@@ -16,9 +16,7 @@ import subprocess
 import tempfile
 import time
 import tomllib
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -233,24 +231,6 @@ def write(path: Path, content: bytes) -> None:
     """
     if not path.exists():
         write_whole({path: content})
-
-
-def check_writable(folder: Path) -> None:
-    """Make a folder, and try it, before hours of training have nowhere to go.
-
-    Raises:
-        OSError: it cannot be made or written.
-    """
-    trial = folder / f".{uuid.uuid4().hex}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        trial.write_bytes(b"?")
-    except OSError as error:
-        text = f"no records can be written there ({error.strerror}); name another folder"
-        raise OSError(f"{folder}: {text}") from error
-    finally:
-        with suppress(OSError):
-            trial.unlink()
 
 
 def _scores(run: Run, dataset: Dataset, iteration: int, device: str) -> dict:
