@@ -92,15 +92,16 @@ class Checkpoint:
         Raises:
             OSError: it cannot be written; the ones there stay as they are.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         about = json.dumps({"format": FORMAT, "work": self.work, "state": state})
         part = self.folder / f"{NOW}.{os.getpid()}.part"
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             save_file(tensors, part, {"about": about, "digest": _digest(tensors, about)})
             with part.open("rb") as file:
                 os.fsync(file.fileno())
         except (OSError, SafetensorError) as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that cannot be written to
+                part.unlink(missing_ok=True)
             raise OSError(f"{self.folder}: no checkpoint could be written ({error})") from error
         with suppress(FileNotFoundError):
             os.replace(self.folder / NOW, self.folder / BEFORE)

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..files import write_whole
+from ..files import check_writable, write_whole
 from .annotated import finite, in_order, instances, names_of, read_json
 from .features import Features, headers, open_streams
 from .findings import DataError, Finding, error
@@ -90,7 +90,7 @@ def prepare(folder: Path, names: Iterable[str], homes: Iterable[Path]) -> None:
     """Makes the folders of features, once it is clear that all videos can be written.
 
     Raises:
-        DataError, FileExistsError: see `write`.
+        DataError, OSError: see `write`.
     """
     for name, count in Counter(names).items():
         if count > 1:
@@ -101,6 +101,7 @@ def prepare(folder: Path, names: Iterable[str], homes: Iterable[Path]) -> None:
             raise DataError(error("name", folder, message, "Name the video otherwise", name))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder}: not an empty folder; give a new one")
+    check_writable(folder)
     for home in homes:
         home.mkdir(parents=True)
 
