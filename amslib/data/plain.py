@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from ..files import check_writable, write_whole
 from .annotated import finite, in_order, instances, names_of, read_json
-from .features import Features, headers, open_streams
+from .features import Features, headers, is_file_name, open_streams
 from .findings import DataError, Finding, error
 from .layout import Layout, Scan
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
@@ -80,6 +80,10 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
     videos = {v.id: _entry(v, part) for part in PARTS for v in getattr(dataset, part)}
     about = {"format": FORMAT, "name": dataset.name, "classes": list(dataset.classes)}
     text = json.dumps(about | {"videos": videos}, indent=1, allow_nan=False)
+    for stream in dataset.streams:
+        if not is_file_name(stream):
+            message = f"a stream {stream!r}, which cannot be the name of a folder"
+            raise DataError(error("name", folder, message, "Name the stream otherwise"))
     homes = {s: folder / "features" / s for s in dataset.streams}
     prepare(folder, [v.id for part in PARTS for v in getattr(dataset, part)], homes.values())
     copy((*dataset.train, *dataset.test), homes, progress)
@@ -96,7 +100,7 @@ def prepare(folder: Path, names: Iterable[str], homes: Iterable[Path]) -> None:
         if count > 1:
             mend = "Keep it once, in training or in test"
             raise DataError(error("twice", folder, f"named {count} times", mend, name))
-        if not _is_file_name(name):
+        if not is_file_name(name):
             message = "a name that cannot be that of a file"
             raise DataError(error("name", folder, message, "Name the video otherwise", name))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -113,10 +117,6 @@ def copy(videos: Sequence[Video], homes: Mapping[str, Path], progress: bool) -> 
             content = io.BytesIO()
             np.save(content, video.features[stream], allow_pickle=False)
             write_whole({home / f"{video.id}.npy": content.getbuffer()})
-
-
-def _is_file_name(name: str) -> bool:
-    return name not in ("", ".", "..") and not set(name) & set("/\\\0")
 
 
 def _entry(video: Video, part: str) -> dict:
@@ -147,7 +147,7 @@ def _read(file: Path) -> tuple[str, tuple[str, ...], dict]:
 
 
 def _video(name, entry, classes, file) -> tuple[dict, list[Finding]]:
-    if entry["subset"] not in PARTS or not _is_file_name(name):
+    if entry["subset"] not in PARTS or not is_file_name(name):
         raise ValueError(f"subset {entry['subset']!r} of a video named {name!r}")
     rows = [(start, end, label) for start, end, label in entry.get("segments", [])]
     times, labels = [row[:2] for row in rows], names_of([row[2] for row in rows])
