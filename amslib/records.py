@@ -168,14 +168,28 @@ def find(key: str, out: str | Path = COMPUTED, runs: bool = False) -> Record | N
         key: of the record.
         out: folder of computed records.
         runs: only one with its trained run beside it will do.
+
+    Raises:
+        ValueError: the file of that name is no record, or another one's.
     """
     for folder in (COMMITTED, Path(out)):
         path = folder / f"{key}.json"
         if path.is_file() and (not runs or (folder / key / "run.json").is_file()):
-            about = json.loads(path.read_text())
-            about["config"] = Config(**about["config"])
-            return Record(**about, folder=folder)
+            return _read(path)
     return None
+
+
+def _read(path: Path) -> Record:
+    try:
+        about = json.loads(path.read_text())
+        about["config"] = Config(**about["config"])
+        record = Record(**about, folder=path.parent)
+        if record.key != path.stem:
+            raise ValueError(f"it calls itself {record.key!r}")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
+        text = f"{path}: not the record of that name ({reason}). Delete it, to compute it again"
+        raise ValueError(text) from reason
+    return record
 
 
 def compute(

@@ -75,6 +75,8 @@ def read_member_header(path: Path, name: str) -> Header:
             would fill the memory from next to nothing.
     """
     try:
+        if not path.is_file():  # a pipe would wait for ever
+            raise ValueError("no file")
         with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as member:
             shape, _, dtype = _parse_header(member)
             about = file.getinfo(f"{name}.npy")
