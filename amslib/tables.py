@@ -23,6 +23,9 @@ def table(
         caption: one sentence or two, with the unit.
         name: for references, "tab-...".
 
+    Returns:
+        Markdown, in which a cell may break its line by ``<br>``; no other HTML gets through.
+
     Raises:
         ValueError: a row does not have a cell for each column.
     """
@@ -35,7 +38,7 @@ def table(
     lines = [f":::{{table}} {caption}", f":name: {name}", "", _line(columns)]
     lines.append(_line([":--", *["--:"] * (len(columns) - 1)]))
     lines += [_line([heading, *cells]) for heading, cells in rows.items()]
-    return "\n".join([*lines, ":::"])
+    return re.sub("<(?!br>)", "&#60;", "\n".join([*lines, ":::"]))
 
 
 def literal(name: str) -> str:

@@ -147,6 +147,19 @@ def test_workflows_use_the_same_commands():
         assert command in [step.get("run") for job in jobs for step in job["steps"]]
 
 
+def test_make_installs_nothing_whose_hash_is_not_locked():
+    installs = re.findall(r"pip install (.*)", (ROOT / "Makefile").read_text())
+    assert len(installs) == 4
+    for options in installs:
+        assert "--require-hashes" in options or options == "--no-deps --no-build-isolation -e ."
+
+
+def test_the_audit_looks_up_what_the_locks_pin():
+    text = (ROOT / ".github" / "workflows" / "audit.yml").read_text()
+    assert re.search(r"gh-action-pip-audit@[0-9a-f]{40}", text) and "schedule:" in text
+    assert "inputs: requirements.lock requirements-gpu.lock" in text
+
+
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
 def test_workflows_may_do_nothing_but_what_a_job_asks_for(file):
     workflow = yaml.safe_load(file.read_text())
