@@ -604,9 +604,10 @@ def test_a_parameter_of_a_notebook_stays_a_text(text):
     assert {s.targets[0].id: ast.literal_eval(s.value) for s in statements} == given
 
 
-@pytest.mark.parametrize(
-    "text", [*TEXTS, "[" * 100_000, "1" * 5000, "NaN", "1e999"], ids=lambda t: ascii(t)[:40]
-)
+HUGE = ["[" * 100_000, "1" * 5000, "NaN", "1e999"]
+
+
+@pytest.mark.parametrize("text", [*TEXTS, *HUGE], ids=lambda text: ascii(text)[:40])
 @pytest.mark.parametrize("option", ["--set", "--option"])
 def test_an_option_of_the_command_line_is_no_expression(option, text, monkeypatch, capsys):
     value = f"eta={text}" if option == "--set" else f"seed={text}"
