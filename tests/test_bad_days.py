@@ -89,8 +89,10 @@ def write_packed_detections(folder: Path, number: int) -> Path:
 
 
 def save_run(folder: Path, number: int) -> Path:
-    run = Run(QUICK, ("Dive",), number)
-    run.states = [{"rgb": {"base": {"weight1": torch.full((1, 40, 40), float(number))}}}]
+    run = Run(PLAIN, ("Dive",), number)
+    shapes = dict(weight1=(1, 40, 40), bias1=(1, 1, 40), weight2=(1, 40, 1), bias2=(1, 1, 1))
+    state = {name: torch.full(shape, float(number)) for name, shape in shapes.items()}
+    run.states = [{"rgb": {"base": state}}]
     run.save(folder)
     return folder / "run.safetensors"
 
