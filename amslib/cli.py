@@ -25,7 +25,7 @@ from .data.findings import SHOWN
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
 from .experiments import EXPERIMENTS
-from .files import check_writable
+from .files import check_writable, write_whole
 from .grid import GOES_ON, GridError, run_grid
 from .keeper import StoppedError
 from .panel import evaluate_panel
@@ -94,7 +94,7 @@ def train_command(
     source = data if data.startswith("synthetic") else str(Path(data).resolve())
     about = {"data": source, "options": options, "fingerprint": dataset.fingerprint}
     trained.save(run)
-    (run / "data.json").write_text(json.dumps(about, indent=1) + "\n")
+    write_whole({run / "data.json": f"{json.dumps(about, indent=1)}\n".encode()})
     shutil.rmtree(checkpoint, ignore_errors=True)
     err.print(f"trained {len(trained.states) - 1} iterations; saved in {run}")
 
