@@ -19,7 +19,7 @@ from amslib.records import method_fingerprint
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "book" / "status.md"
 MADE = ("python", "torch", "numpy", "device", "threads", "commit")
-PINNED = ("torch", "numpy", "jupyter-book", "Sphinx", "nbval", "papermill", "pytest")
+PINNED = ("torch", "numpy", "jupyter-book", "sphinx", "nbval", "papermill", "pytest")
 TIMES: dict[str, list[str]] = {}  # by command: minutes and machine, measured by hand
 HEAD = """# Status
 
