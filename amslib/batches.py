@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .data.video import Video
+from .device import onto
 
 RESIDENT = 2**30  # bytes of one stream that the CPU keeps in memory: THUMOS14 yes, ActivityNet no
 Item = TypeVar("Item")
@@ -129,12 +130,10 @@ class Batch:
 
 
 def on_device(device: torch.device, *arrays: np.ndarray) -> list[Tensor]:
-    """Whole numbers on the device, in one transfer that nothing waits for."""
+    """Whole numbers on the device, in one transfer."""
     if device.type == "cpu":
         return [torch.from_numpy(array) for array in arrays]
-    together = torch.from_numpy(np.concatenate([array.ravel() for array in arrays]))
-    there = together.pin_memory().to(device, non_blocking=True)
-    return list(there.split([array.size for array in arrays]))
+    return list(onto(device, np.concatenate(arrays)).split([len(array) for array in arrays]))
 
 
 class Shared(NamedTuple):

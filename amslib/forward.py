@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .batches import Batch
 from .config import Config
+from .device import onto
 from .model import Branches, activate, heads
 from .packed import (
     aggregate,
@@ -27,14 +29,12 @@ from .packed import (
 from .sampler import neighbours
 
 
-def alike(
-    configs: Sequence[Config], of: Callable[[Config], Hashable]
-) -> dict[Hashable, list[int] | slice]:
-    """Members by what a function says of their configs; all of them are a slice."""
+def alike(configs: Sequence[Config], of: Callable[[Config], Hashable]) -> dict[Hashable, list[int]]:
+    """Members by what a function says of their configs."""
     groups: dict[Hashable, list[int]] = {}
     for i, config in enumerate(configs):
         groups.setdefault(of(config), []).append(i)
-    return {key: slice(None) for key in groups} if len(groups) == 1 else groups
+    return groups
 
 
 def by_chance(config: Config) -> bool:
@@ -65,12 +65,14 @@ def plan_positions(
     """
     positions = cas.new_empty(cas.shape[:2])
     for way, members in alike(configs, _way).items():
-        same = configs[members] if isinstance(members, slice) else [configs[i] for i in members]
+        index = onto(cas.device, np.array(members))
         if way.sampler == "none":
-            positions[members] = batch.inside.to(cas.dtype)
+            where = batch.inside.to(cas.dtype).expand(len(members), -1)
         else:
-            w = _weights(same, way, cas[members], batch, noise, drawn)
-            positions[members] = sample_positions(w, batch, way.factor, way.positions)
+            seen = cas if len(members) == len(cas) else cas.index_select(0, index)
+            w = _weights([configs[i] for i in members], way, seen, batch, noise, drawn)
+            where = sample_positions(w, batch, way.factor, way.positions)
+        positions.index_copy_(0, index, where)
     return positions
 
 
@@ -98,7 +100,7 @@ def _weights(
         fires = pseudo_labels(cas, batch, way.threshold_factor, way.threshold_scope)
         return 1 - fires.any(-1).to(cas.dtype)
     labels = drawn if way.aggregation == "random" else batch.labels
-    eta = torch.tensor([config.eta for config in configs], dtype=cas.dtype, device=cas.device)
+    eta = onto(cas.device, np.array([config.eta for config in configs], np.float32)).to(cas.dtype)
     return sampling_weights(aggregate(cas, labels, batch, way.aggregation), eta, batch)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .batches import Batch, Store, ahead
 from .config import Config
+from .device import onto
 from .forward import alike, base_cas, plan_positions, supp_cas
 from .model import Branches
 from .packed import balanced, pseudo_labels
@@ -91,7 +92,7 @@ def chances(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     on the others.
     """
     noise = torch.rand(len(batch.rows), generator=generator, device=generator.device)
-    return noise.to(batch.rows.device), one_class(batch.labels, generator)
+    return onto(batch.rows.device, noise), one_class(batch.labels, generator)
 
 
 def _table(store: Store, members: int, *shape: int) -> Tensor:

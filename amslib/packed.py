@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.nn.functional import cosine_similarity, embedding_bag
+from torch.nn.functional import embedding_bag
 
 from .batches import Batch, Shared
 from .losses import EPS
@@ -125,12 +125,12 @@ def coactivity_loss(
     scores = logits[:, :rows].index_select(-1, classes).transpose(-1, -2)
     attention = torch.where(inside > 0, scores, -torch.inf).softmax(-1)
     high, total = _Pool.apply(attention, inside, hidden)  # (M, 2E, H)
-    others = (batch.sizes[videos] - 1)[:, None]
-    # exactly 0 of a single snippet
-    low = torch.where(others > 0, (total - high) / others.clamp_min(1), 0)
-    other_low = low.roll(entries, -2)
-    partner = high.roll(entries, -2)
-    hinge = (_distance(high, partner) - _distance(high, other_low) + margin).clamp_min(0)
+    # no length, exactly, where there is a single snippet; other lengths do not matter to a cosine
+    low = (total - high) * (batch.sizes[videos] > 1)[:, None]
+    pooled = torch.stack([high, low], 1)  # (M, 2, 2E, H)
+    unit = pooled * pooled.square().sum(-1, keepdim=True).clamp_min(1e-16).rsqrt()
+    like = (unit[:, :1] * unit.roll(entries, 2)).sum(-1)  # the high to high and low of the partner
+    hinge = (like[:, 1] - like[:, 0] + margin).clamp_min(0)
     return hinge.mean(-1)  # over both sides of each entry
 
 
@@ -153,10 +153,6 @@ class _Pool(Function):
         weights, hidden = ctx.saved_tensors
         of_hidden = weights.mT @ torch.cat([of_high, of_total], 1)
         return of_high @ hidden.mT, None, of_hidden
-
-
-def _distance(u: Tensor, v: Tensor) -> Tensor:
-    return 1 - cosine_similarity(u, v, dim=-1)
 
 
 def aggregate(cas: Tensor, labels: Tensor, batch: Batch, how: str = "maximum") -> Tensor:

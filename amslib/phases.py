@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .batches import Batch, PairSampler, Shared, Store, ahead
 from .config import Config
+from .device import onto
 from .forward import by_chance, plan_positions, read
 from .learner import Learner
 from .model import Branches, initial_parameters, kept_units
@@ -180,8 +181,11 @@ class StreamTrainer:
             if labels is not None:
                 taught = _taught(labels, batch, plan, positions, configs)
             rows = paired_rows(batch, shared)
-            hidden, logits = self._forward(learner.model, batch, positions, dropout, rows)
-            terms = loss_terms(hidden, logits, batch, shared, self.common, plan, taught)
+            # no name for what is large: it would live on into the next step
+            terms = loss_terms(
+                *self._forward(learner.model, batch, positions, dropout, rows),
+                *(batch, shared, self.common, plan, taught),
+            )
             # Eq. 11, summed: no member's loss depends on another's parameters
             learner.step((weights * terms).sum())
             self.terms[self.step % length] = terms.detach()
@@ -236,15 +240,17 @@ class StreamTrainer:
         noise = drawn = None
         if lots:
             noise, drawn = chances(batch, chance)
-            seen = cas[torch.tensor(lots, device=cas.device)[:, None], batch.rows]
-            drawing = [configs[i] for i in lots]
-            positions[lots] = plan_positions(drawing, seen, batch, noise, drawn)
+            index = onto(cas.device, np.array(lots))
+            seen = cas[index[:, None], batch.rows]
+            where = plan_positions([configs[i] for i in lots], seen, batch, noise, drawn)
+            positions.index_copy_(0, index, where)
         if batch.cropped:
             crops, here = batch.only(batch.cropped)
             seen = cas.index_select(1, crops.rows)
             if lots:
-                noise, drawn = noise[here], drawn[list(batch.cropped)]
-            positions[:, here] = plan_positions(configs, seen, crops, noise, drawn)
+                noise, drawn = noise[here], drawn[batch.video[here[crops.starts]]]
+            where = plan_positions(configs, seen, crops, noise, drawn)
+            positions.index_copy_(1, here, where)
         return positions
 
     def _forward(
