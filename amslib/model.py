@@ -60,7 +60,7 @@ class _Backbone(Function):
     @staticmethod
     def forward(ctx, x, weight1, bias1, weight2, bias2, keep, scale, rows):
         half = [p.to(x.dtype) for p in (weight1, bias1, weight2, bias2)]
-        hidden = torch.baddbmm(half[1], x, half[0], beta=scale, alpha=scale)
+        hidden = torch.baddbmm(half[1] * scale, x, half[0], alpha=scale)
         hidden = hidden.relu_() if keep is None else hidden.clamp_(keep.new_zeros(()), keep)
         logits = torch.baddbmm(half[3], hidden, half[2])
         ctx.save_for_backward(x, hidden, half[2])
