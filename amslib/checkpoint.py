@@ -67,19 +67,19 @@ class Checkpoint:
                 header = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             about = json.loads(header["about"])
+            kind, work, state = about["format"], dict(about["work"]), about["state"]
             damaged = header["digest"] != _digest(tensors, header["about"])
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{path}: not a readable checkpoint ({error!r})") from error
         if damaged:
             raise ValueError(f"{path}: damaged, its content is not what was written")
-        if about["format"] != FORMAT or about["work"] != self.work:
-            raise ValueError(f"{path}: a checkpoint of other work ({self._difference(about)})")
-        return tensors, about["state"]
+        if kind != FORMAT or work != self.work:
+            raise ValueError(f"{path}: a checkpoint of other work ({self._difference(kind, work)})")
+        return tensors, state
 
-    def _difference(self, about: dict) -> str:
-        if about["format"] != FORMAT:
-            return f"format {about['format']}, expected {FORMAT}"
-        theirs = about["work"]
+    def _difference(self, kind: int, theirs: dict) -> str:
+        if kind != FORMAT:
+            return f"format {kind}, expected {FORMAT}"
         return "; ".join(
             f"{key}: it has {theirs.get(key)!r}, asked for {self.work.get(key)!r}"
             for key in dict.fromkeys([*self.work, *theirs])
@@ -92,15 +92,16 @@ class Checkpoint:
         Raises:
             OSError: it cannot be written; the ones there stay as they are.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         about = json.dumps({"format": FORMAT, "work": self.work, "state": state})
         part = self.folder / f"{NOW}.{os.getpid()}.part"
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             save_file(tensors, part, {"about": about, "digest": _digest(tensors, about)})
             with part.open("rb") as file:
                 os.fsync(file.fileno())
         except (OSError, SafetensorError) as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that cannot be written to
+                part.unlink(missing_ok=True)
             raise OSError(f"{self.folder}: no checkpoint could be written ({error})") from error
         with suppress(FileNotFoundError):
             os.replace(self.folder / NOW, self.folder / BEFORE)

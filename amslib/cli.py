@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .checkpoint import CheckpointWarning
@@ -24,6 +25,7 @@ from .data.findings import SHOWN
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
 from .experiments import EXPERIMENTS
+from .files import check_writable
 from .grid import GOES_ON, GridError, run_grid
 from .keeper import StoppedError
 from .panel import evaluate_panel
@@ -83,6 +85,7 @@ def train_command(
     options = _data_options(snippet_seconds, option)
     config = _config(set_)
     dataset = load(data, **options)
+    check_writable(run)
     checkpoint = run / "checkpoint"
     if checkpoint.is_dir():
         err.print(f"going on from {checkpoint}", soft_wrap=True)
@@ -248,8 +251,9 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 
 
 def _plain(message) -> str:
-    """Brackets in a message are not markup."""
-    return str(message).replace("[", r"\[")
+    """As it stands: brackets are no markup, and what would steer a terminal is spelt out."""
+    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(message))
+    return escape(text)
 
 
 def _pairs(texts: list[str] | None) -> dict:
@@ -261,7 +265,7 @@ def _pairs(texts: list[str] | None) -> dict:
             raise ValueError(f"{text!r}: expected NAME=VALUE, e.g. eta=0.5")
         try:
             pairs[key] = json.loads(value.replace("True", "true").replace("False", "false"))
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no json, or none that a field could be
             pairs[key] = value
     return pairs
 
@@ -294,10 +298,15 @@ def _data_of(run: Path, data, snippet_seconds, option) -> Dataset:
     file = run / "data.json"
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file; pass a folder written by train")
-    about = json.loads(file.read_text())
-    dataset = load(about["data"], **about["options"])
-    if dataset.fingerprint != about["fingerprint"]:
-        text = f"{about['data']} has changed since {run} was trained on it"
+    try:
+        about = json.loads(file.read_text())
+        source, options, mark = str(about["data"]), dict(about["options"]), about["fingerprint"]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
+        text = f"{file}: does not tell what the run was trained on ({reason!r}); pass --data"
+        raise ValueError(text) from reason
+    dataset = load(source, **options)
+    if dataset.fingerprint != mark:
+        text = f"{source} has changed since {run} was trained on it"
         warnings.warn(f"{text}; train again, or know why", DataWarning, stacklevel=2)
     return dataset
 

@@ -26,6 +26,7 @@ from .data.annotated import Annotations, split
 from .data.database import AMBIGUOUS
 from .data.findings import DataError, DataNotFoundError, error
 from .data.video import Video
+from .files import write_whole
 
 
 class Detection(NamedTuple):
@@ -150,6 +151,7 @@ def write_detections(detections: Iterable[Detection], path: str | Path) -> None:
 
     Raises:
         ValueError: a time or score is not finite; nothing is written.
+        OSError: the file cannot be written; an older one of this name stays.
     """
     file, results = Path(path), {}
     for row in detections:
@@ -161,7 +163,7 @@ def write_detections(detections: Iterable[Detection], path: str | Path) -> None:
         results.setdefault(row.video, []).append(entry)
     content = {"version": "VERSION 1.3", "results": results, "external_data": {}}
     data = json.dumps(content).encode()
-    file.write_bytes(gzip.compress(data, mtime=0) if file.suffix == ".gz" else data)
+    write_whole({file: gzip.compress(data, mtime=0) if file.suffix == ".gz" else data})
 
 
 def _part(file: Path, keys: tuple[str, str]) -> dict:

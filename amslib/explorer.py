@@ -7,6 +7,7 @@ same arguments give the same text.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from string import Template
 
@@ -87,8 +88,10 @@ def eta_explorer(
         One `<figure>` that needs nothing else but the page's style sheet.
 
     Raises:
-        ValueError: `start` is not among `etas`.
+        ValueError: `start` is not among `etas`, or `uid` is not letters, digits, - and _.
     """
+    if not re.fullmatch(r"[\w-]+", uid):
+        raise ValueError(f"uid={uid!r}; expected letters, digits, - and _ alone")
     if start not in etas:
         raise ValueError(f"start={start!r} is not one of the {len(etas)} etas; add it to them")
     frames = [_frame(m, eta, factor) for eta in etas]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(files: Mapping[Path, bytes]) -> None:
+def write_whole(files: Mapping[Path, bytes | memoryview]) -> None:
     """Write files that belong together; they get their names once all are on the disk.
 
     Folders are made if missing. Older files of these names stay if the new ones cannot be written.
@@ -40,8 +40,25 @@ def write_whole(files: Mapping[Path, bytes]) -> None:
                 part.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder, and try it, before hours of training have nowhere to go.
+
+    Raises:
+        OSError: it cannot be made or written; of the reason's own class and `errno`.
+    """
+    trial = folder / f".{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(b"?")
+    except OSError as reason:
+        raise _told(folder, reason) from reason
+    finally:
+        with suppress(OSError):
+            trial.unlink()
+
+
 def _told(file: Path, reason: OSError) -> OSError:
     mend = "Make room on the disk, or name a folder that can be written to"
-    error = type(reason)(f"{file}: cannot be written ({reason.strerror}). {mend}")
+    error = type(reason)(f"{file}: cannot be written ({reason.strerror or reason}). {mend}")
     error.errno = reason.errno
     return error

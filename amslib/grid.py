@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from .config import Config
 from .data.video import Dataset
-from .records import COMPUTED, Record, check_writable, compute, find, record_key, write
+from .files import check_writable
+from .records import COMPUTED, Record, compute, find, record_key, write
 from .train import groups_of
 
 GOES_ON = "what is finished is kept; the same call goes on from there"

@@ -6,6 +6,8 @@ import signal
 import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -63,7 +65,8 @@ class Keeper:
             return self
         found = self.checkpoint.load()
         if found:
-            self._take_over(*found)
+            with self._readable():
+                self._take_over(*found)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.handlers[number] = signal.signal(number, self._told)
@@ -91,8 +94,20 @@ class Keeper:
         """A model starts to train, or goes on where the checkpoint left it."""
         self.place = stream, group
         if self.resumed and self.resumed[0] == self.place:
-            trainer.restore(*self.resumed[1:])
+            with self._readable():
+                trainer.restore(*self.resumed[1:])
             self.resumed = None
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What a checkpoint of the right work holds may still not be what training left."""
+        try:
+            yield
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.checkpoint.folder}: training cannot go on from this checkpoint "
+                f"({error!r}). Name another folder, or delete this one to start anew"
+            ) from error
 
     def finished(self, stream: str, group: int) -> bool:
         """Whether the checkpoint stands behind this model. Models train in a fixed order."""

@@ -11,15 +11,12 @@ import ast
 import hashlib
 import json
 import math
-import os
 import platform
 import subprocess
 import tempfile
 import time
 import tomllib
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +29,7 @@ from .data.video import Dataset, fingerprint
 from .device import pick_device
 from .diagnostics import Quality, fused_quality, pseudo_label_quality
 from .evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU, Evaluation, evaluate
+from .files import write_whole
 from .inference import fuse
 from .run import Run
 from .train import train
@@ -170,14 +168,28 @@ def find(key: str, out: str | Path = COMPUTED, runs: bool = False) -> Record | N
         key: of the record.
         out: folder of computed records.
         runs: only one with its trained run beside it will do.
+
+    Raises:
+        ValueError: the file of that name is no record, or another one's.
     """
     for folder in (COMMITTED, Path(out)):
         path = folder / f"{key}.json"
         if path.is_file() and (not runs or (folder / key / "run.json").is_file()):
-            about = json.loads(path.read_text())
-            about["config"] = Config(**about["config"])
-            return Record(**about, folder=folder)
+            return _read(path)
     return None
+
+
+def _read(path: Path) -> Record:
+    try:
+        about = json.loads(path.read_text())
+        about["config"] = Config(**about["config"])
+        record = Record(**about, folder=path.parent)
+        if record.key != path.stem:
+            raise ValueError(f"it calls itself {record.key!r}")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
+        text = f"{path}: not the record of that name ({reason}). Delete it, to compute it again"
+        raise ValueError(text) from reason
+    return record
 
 
 def compute(
@@ -231,35 +243,8 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(scratch, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if not path.exists():
-            scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
-def check_writable(folder: Path) -> None:
-    """Make a folder, and try it, before hours of training have nowhere to go.
-
-    Raises:
-        OSError: it cannot be made or written.
-    """
-    trial = folder / f".{uuid.uuid4().hex}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        trial.write_bytes(b"?")
-    except OSError as error:
-        text = f"no records can be written there ({error.strerror}); name another folder"
-        raise OSError(f"{folder}: {text}") from error
-    finally:
-        with suppress(OSError):
-            trial.unlink()
+    if not path.exists():
+        write_whole({path: content})
 
 
 def _scores(run: Run, dataset: Dataset, iteration: int, device: str) -> dict:

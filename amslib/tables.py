@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from .records import COMMITTED, Record
@@ -22,6 +23,9 @@ def table(
         caption: one sentence or two, with the unit.
         name: for references, "tab-...".
 
+    Returns:
+        Markdown, in which a cell may break its line by ``<br>``; no other HTML gets through.
+
     Raises:
         ValueError: a row does not have a cell for each column.
     """
@@ -34,7 +38,17 @@ def table(
     lines = [f":::{{table}} {caption}", f":name: {name}", "", _line(columns)]
     lines.append(_line([":--", *["--:"] * (len(columns) - 1)]))
     lines += [_line([heading, *cells]) for heading, cells in rows.items()]
-    return "\n".join([*lines, ":::"])
+    return re.sub("<(?!br>)", "&#60;", "\n".join([*lines, ":::"]))
+
+
+def literal(name: str) -> str:
+    """A name out of data as it stands, for text that is Markdown or HTML: nothing in it is markup.
+
+    >>> literal("Long Jump_2"), literal("<b>|*")
+    ('Long Jump_2', '&#60;b&#62;&#124;&#42;')
+    """
+    words = " ".join(name.split())
+    return re.sub(r"[^\w .,;()+-]", lambda sign: f"&#{ord(sign[0])};", words)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -147,7 +161,7 @@ def _commit(record: Record) -> str:
 
 
 def _data(records: Iterable[Record]) -> str:
-    return _each(f"{r.dataset['name']} `{r.dataset['fingerprint'][:8]}`" for r in records)
+    return _each(f"{literal(r.dataset['name'])} `{r.dataset['fingerprint'][:8]}`" for r in records)
 
 
 def _seeds(seeds: set[int]) -> str:

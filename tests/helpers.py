@@ -1,8 +1,15 @@
-"""Random videos for the tests, alone and in a padded batch."""
+"""Random videos for the tests, alone and in a padded batch, and disks that are full or locked."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 
 LENGTHS = (9, 5, 1, 12)
@@ -31,3 +38,23 @@ def close(actual, expected, tolerance=1e-9):
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, (actual.shape, expected.shape)
     np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of its own at a folder, that holds so much; the test is skipped where none can be."""
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    folder.mkdir(exist_ok=True)
+    options = ["-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(["mount", "-t", "tmpfs", *options], capture_output=True).returncode:
+        pytest.skip("this system does not let root mount a tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def lock(folder: Path) -> None:
+    """Make a `small_disk` read-only; bits of permission would not stop root."""
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True, capture_output=True)

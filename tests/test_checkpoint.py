@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import small_disk
 from safetensors.torch import load_file, save_file
 from test_train import ABLATIONS, QUICK, parameters
 
@@ -269,12 +270,7 @@ def test_a_full_disk_stops_no_training(uninterrupted, tmp_path, monkeypatch):
 
 
 def test_a_really_full_disk_keeps_the_checkpoint_that_is_there(tmp_path):
-    if os.name != "posix" or os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    size = ["-o", "size=48k", "tmpfs", str(tmp_path)]
-    if subprocess.run(["mount", "-t", "tmpfs", *size], capture_output=True).returncode:
-        pytest.skip("this system does not let root mount a tmpfs")
-    try:
+    with small_disk(tmp_path, "48k"):
         checkpoint = Checkpoint(tmp_path, {})
         checkpoint.save({"a": torch.arange(4000.0)}, {"step": 1})
         with pytest.raises(OSError, match="no checkpoint could be written"):
@@ -282,8 +278,6 @@ def test_a_really_full_disk_keeps_the_checkpoint_that_is_there(tmp_path):
         assert [p.name for p in tmp_path.iterdir()] == [NOW]
         tensors, state = checkpoint.load()
         assert state == {"step": 1} and torch.equal(tensors["a"], torch.arange(4000.0))
-    finally:
-        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
 # Losses that are not finite

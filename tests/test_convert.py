@@ -129,15 +129,15 @@ def test_a_video_for_training_and_test(tmp_path, to):
 
 @pytest.mark.parametrize(("to", "name"), [("plain", "dataset.json"), ("basnet", "gt.json")])
 def test_a_disk_that_is_full_leaves_no_data_set(tmp_path, monkeypatch, to, name):
-    data, write = load(write_basnet(tmp_path / "data")), Path.write_text
+    data, replace_ = load(write_basnet(tmp_path / "data")), Path.replace
 
-    def half(file, text, **options):
-        write(file, text[: len(text) // 2], **options)
-        if file.name.startswith(name):
-            raise OSError("no space left")
+    def full(part, file):
+        if file.name == name:
+            raise OSError(28, "No space left on device")
+        replace_(part, file)
 
-    monkeypatch.setattr(Path, "write_text", half)
-    with pytest.raises(OSError, match="no space left"):
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match=f"{name}: cannot be written .No space left"):
         convert(data, tmp_path / "out", to)
     assert (tmp_path / "out" / "features").is_dir() and not (tmp_path / "out" / name).exists()
 

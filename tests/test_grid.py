@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_training(tmp_path, m
     monkeypatch.setattr(records, "train", lambda *_: pytest.fail("it has trained"))
     file = tmp_path / "file"
     file.write_text("mine")
-    with pytest.raises(OSError, match="file: no records can be written there .*; name another"):
+    with pytest.raises(OSError, match="file: cannot be written .*or name a folder"):
         run_grid([QUICK], [0], TINY, out=file)
     assert file.read_text() == "mine" and names(tmp_path) == ["file"]
 
@@ -147,7 +147,7 @@ def test_a_full_disk_fails_the_unit_and_no_other(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         fsync(file)
 
-    monkeypatch.setattr(records.os, "fsync", full_once)
+    monkeypatch.setattr(os, "fsync", full_once)
     with pytest.raises(GridError, match="No space left on device"):
         run_grid([QUICK], [0, 1], TINY, out=tmp_path)
     assert names(tmp_path) == [f"{records.record_key(QUICK, 1, TINY)}.json"]

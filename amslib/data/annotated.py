@@ -42,6 +42,17 @@ class Annotations(NamedTuple):
     findings: list[Finding]
 
 
+def read_text(file: Path) -> str:
+    """The text of a file; a pipe, which never ends, or a device is none.
+
+    Raises:
+        OSError, ValueError: it is missing, no file, or not UTF-8.
+    """
+    if file.exists() and not file.is_file():
+        raise OSError(f"{file} is not a regular file")
+    return file.read_text(encoding="utf-8-sig")
+
+
 def read_json(file: Path):
     """Whatever a json file holds.
 
@@ -49,7 +60,7 @@ def read_json(file: Path):
         DataError: it cannot be read or is not json.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(read_text(file))
     except (OSError, ValueError, RecursionError) as reason:
         message = f"no json file ({reason!r})"
         raise DataError(error("json", file, message, "Get the file again")) from None
@@ -62,7 +73,7 @@ def read_lines(file: Path) -> list[str]:
         DataError: it is missing, or no text.
     """
     try:
-        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        return [line.strip() for line in read_text(file).splitlines()]
     except (OSError, ValueError) as reason:
         message = f"no text file ({reason!r})"
         raise DataError(error("text", file, message, "Get the file again")) from None

@@ -12,6 +12,9 @@ import numpy as np
 from .findings import DataError, error
 from .pickles import RefusedError, read_pickle
 
+PACKED = 100  # of features at most, the bytes of an array for one in a zip file
+HARMLESS = 2**28  # bytes that may be packed more tightly: zeros are
+
 
 class Header(NamedTuple):
     """What the first bytes of a `.npy` file say, and how many bytes the file has."""
@@ -68,16 +71,22 @@ def read_member_header(path: Path, name: str) -> Header:
     """Shape and dtype of an array of a `.npz` file, its values unread.
 
     Raises:
-        DataError: there is no such array, or it is one of objects, or shorter than announced.
+        DataError: there is no such array, or it is one of objects, shorter than announced, or
+            would fill the memory from next to nothing.
     """
     try:
+        if not path.is_file():  # a pipe would wait for ever
+            raise ValueError("no file")
         with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as member:
             shape, _, dtype = _parse_header(member)
-            start, size = member.tell(), file.getinfo(f"{name}.npy").file_size
+            about = file.getinfo(f"{name}.npy")
+            start, size = member.tell(), about.file_size
         if dtype.hasobject or min(shape, default=0) < 0:
             raise ValueError(f"shape {shape} of {dtype}")
         if size != start + math.prod(shape) * dtype.itemsize:
             raise ValueError(f"{size} bytes for shape {shape} of {dtype}")
+        if size > max(HARMLESS, PACKED * about.compress_size):
+            raise ValueError(f"{size} bytes of array in {about.compress_size}, not of features")
     except Exception as reason:  # a malformed file may raise anything
         raise DataError(_no_member(path, name, reason)) from None
     return Header(shape, dtype, size)

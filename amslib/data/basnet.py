@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ..files import write_whole
 from .annotated import Annotations, read_lines
 from .database import read_database
 from .features import STREAMS, Features, headers, open_streams
 from .findings import DataError, Finding, error, settle, warning
 from .layout import Layout, Scan
-from .plain import copy, prepare, write_whole
+from .plain import copy, prepare
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
 PARTS = ("train", "test")
@@ -108,6 +109,7 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
         DataError: features cannot be used, a video is there twice, its name cannot be the name of a
             file, or there are neither rgb nor flow features.
         FileExistsError: the folder is not empty.
+        OSError: a file cannot be written, e.g. on a full disk.
 
     Warns:
         DataWarning: of what this layout cannot hold.
@@ -123,11 +125,10 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
     prepare(folder, names, [home for part in PARTS for home in homes[part].values()])
     for part, videos in parts.items():
         copy(videos, homes[part], progress)
-        lines = "".join(f"{v.id}\n" for v in videos)
-        (folder / f"split_{part}.txt").write_text(lines, encoding="utf-8")
+        write_whole({folder / f"split_{part}.txt": "".join(f"{v.id}\n" for v in videos).encode()})
     database = {v.id: _entry(v, part) for part in PARTS for v in parts[part]}
     text = json.dumps({"database": database}, indent=1, allow_nan=False)
-    write_whole(folder / "gt.json", text)
+    write_whole({folder / "gt.json": f"{text}\n".encode()})
 
 
 def _entry(video: Video, part: str) -> dict:

@@ -29,6 +29,7 @@ def convert(dataset: Dataset, folder: str | Path, to: str = "plain", progress=Fa
         DataError: features cannot be used, a video is there twice, or its name cannot be that of
             a file.
         FileExistsError: the folder is not empty.
+        OSError: a file cannot be written, e.g. on a full disk.
 
     Warns:
         DataWarning: of what the layout cannot hold.

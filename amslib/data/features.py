@@ -157,6 +157,16 @@ class Features(Mapping):
         return {stream: part.shape for stream, part in self.parts.items()}
 
 
+def is_file_name(name: str) -> bool:
+    """Whether ``<name>.npy`` can be a file of a folder: not a path, and no more than 255 bytes."""
+    try:
+        size = len(f"{name}.npy".encode())
+    except UnicodeEncodeError:  # half a character
+        return False
+    wrong = any(sign in "/\\\x7f" or sign < " " for sign in name)
+    return name not in ("", ".", "..") and not wrong and size <= 255
+
+
 def open_streams(
     paths: Mapping[str, Path], video: str, mend: str
 ) -> tuple[dict[str, FeatureFile], list[Finding]]:
@@ -168,6 +178,9 @@ def open_streams(
         mend: what to do about a file that is not there.
     """
     files, found = {}, []
+    if not is_file_name(video):  # it could lead out of the folder
+        message = f"{video!r} cannot be the name of a file"
+        return files, [error("name", next(iter(paths.values())), message, "Rename it", video)]
     for stream, path in paths.items():
         try:
             if not path.is_file():

@@ -10,11 +10,12 @@ called "features"; all of shape (T, D).
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 
-from .annotated import finite, in_order
+from .annotated import finite, in_order, read_text
 from .features import Features, headers, open_streams
 from .findings import DataError, Finding, error
 from .layout import Layout, Scan
@@ -111,11 +112,10 @@ def _table(file: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()
             entries.
     """
     try:
-        with open(file, newline="", encoding="utf-8-sig") as text:  # Excel begins with a mark
-            lines = csv.reader(text, strict=True)
-            header = [name.strip() for name in next(lines, [])]
-            rows = [(lines.line_num, [x.strip() for x in row]) for row in lines if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as reason:
+        lines = csv.reader(io.StringIO(read_text(file)), strict=True)
+        header = [name.strip() for name in next(lines, [])]
+        rows = [(lines.line_num, [x.strip() for x in row]) for row in lines if any(row)]
+    except (OSError, ValueError, csv.Error) as reason:
         raise DataError(error("csv", file, f"no csv file ({reason})", "Save it as UTF-8")) from None
     allowed = set(required) | set(optional)
     if not set(required) <= set(header) <= allowed or len(set(header)) < len(header):

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 import pickle
 import re
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
 PLAIN = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU]\d+")
 DEPTH = 5  # an array of lists of pairs is 3 deep
+SHARED = 100  # entries for each byte at most; a list that is in many places is written once
 
 
 class RefusedError(Exception):
@@ -31,8 +33,10 @@ def read_pickle(file: BinaryIO) -> np.ndarray:
     Raises:
         RefusedError: the pickle holds or asks for anything else; nothing of it has been run.
     """
+    start = file.tell()
     try:
-        array = _plain(_ArrayUnpickler(file, fix_imports=False, encoding="bytes").load())
+        array = _ArrayUnpickler(file, fix_imports=False, encoding="bytes").load()
+        array = _plain(array, iter(range(SHARED * (file.tell() - start))))
     except RefusedError:
         raise
     except Exception as reason:  # a malformed pickle may raise anything
@@ -146,17 +150,25 @@ def _objects(shape, values):
     return array.reshape(shape)
 
 
-def _plain(value, depth=0):
-    """The value with arrays in place of their stand-ins, refused if it holds anything else."""
+def _plain(value, budget: Iterator, depth=0):
+    """The value with arrays in place of their stand-ins, refused if it holds anything else.
+
+    Args:
+        value: what the pickle holds.
+        budget: ends after so many entries.
+        depth: of the value.
+    """
     if depth > DEPTH:
         raise RefusedError(f"it is nested more than {DEPTH} deep")
+    if next(budget, None) is None:
+        raise RefusedError("it unfolds to many times what it holds")
     if isinstance(value, _Array) and isinstance(value.value, np.ndarray):
         array = value.value
         if array.dtype != object:
             return array
-        return _objects(array.shape, [_plain(x, depth + 1) for x in array.flat])
+        return _objects(array.shape, [_plain(x, budget, depth + 1) for x in array.flat])
     if type(value) in (list, tuple):
-        return type(value)(_plain(x, depth + 1) for x in value)
+        return type(value)(_plain(x, budget, depth + 1) for x in value)
     if value is None or isinstance(value, str | bytes | int | float | np.generic):
         return value
     raise RefusedError(f"it holds a {type(value).__name__}")

@@ -12,6 +12,7 @@ What is unknown or empty is absent; labels default to the classes of the segment
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +21,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..files import check_writable, write_whole
 from .annotated import finite, in_order, instances, names_of, read_json
-from .features import Features, headers, open_streams
+from .features import Features, headers, is_file_name, open_streams
 from .findings import DataError, Finding, error
 from .layout import Layout, Scan
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
@@ -73,31 +75,37 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
         DataError: features cannot be used, a video is there twice, or its name cannot be that of
             a file.
         FileExistsError: the folder is not empty.
+        OSError: a file cannot be written, e.g. on a full disk.
     """
     videos = {v.id: _entry(v, part) for part in PARTS for v in getattr(dataset, part)}
     about = {"format": FORMAT, "name": dataset.name, "classes": list(dataset.classes)}
     text = json.dumps(about | {"videos": videos}, indent=1, allow_nan=False)
+    for stream in dataset.streams:
+        if not is_file_name(stream):
+            message = f"a stream {stream!r}, which cannot be the name of a folder"
+            raise DataError(error("name", folder, message, "Name the stream otherwise"))
     homes = {s: folder / "features" / s for s in dataset.streams}
     prepare(folder, [v.id for part in PARTS for v in getattr(dataset, part)], homes.values())
     copy((*dataset.train, *dataset.test), homes, progress)
-    write_whole(folder / "dataset.json", text)
+    write_whole({folder / "dataset.json": f"{text}\n".encode()})
 
 
 def prepare(folder: Path, names: Iterable[str], homes: Iterable[Path]) -> None:
     """Makes the folders of features, once it is clear that all videos can be written.
 
     Raises:
-        DataError, FileExistsError: see `write`.
+        DataError, OSError: see `write`.
     """
     for name, count in Counter(names).items():
         if count > 1:
             mend = "Keep it once, in training or in test"
             raise DataError(error("twice", folder, f"named {count} times", mend, name))
-        if not _is_file_name(name):
+        if not is_file_name(name):
             message = "a name that cannot be that of a file"
             raise DataError(error("name", folder, message, "Name the video otherwise", name))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder}: not an empty folder; give a new one")
+    check_writable(folder)
     for home in homes:
         home.mkdir(parents=True)
 
@@ -106,18 +114,9 @@ def copy(videos: Sequence[Video], homes: Mapping[str, Path], progress: bool) -> 
     """Writes each stream of each video to its home, ``<video>.npy``, one array at a time."""
     for video in tqdm(videos, disable=not progress, unit="video"):
         for stream, home in homes.items():
-            np.save(home / f"{video.id}.npy", video.features[stream], allow_pickle=False)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Writes a text file whole, or not at all."""
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(file)
-
-
-def _is_file_name(name: str) -> bool:
-    return name not in ("", ".", "..") and not set(name) & set("/\\\0")
+            content = io.BytesIO()
+            np.save(content, video.features[stream], allow_pickle=False)
+            write_whole({home / f"{video.id}.npy": content.getbuffer()})
 
 
 def _entry(video: Video, part: str) -> dict:
@@ -148,7 +147,7 @@ def _read(file: Path) -> tuple[str, tuple[str, ...], dict]:
 
 
 def _video(name, entry, classes, file) -> tuple[dict, list[Finding]]:
-    if entry["subset"] not in PARTS or not _is_file_name(name):
+    if entry["subset"] not in PARTS or not is_file_name(name):
         raise ValueError(f"subset {entry['subset']!r} of a video named {name!r}")
     rows = [(start, end, label) for start, end, label in entry.get("segments", [])]
     times, labels = [row[:2] for row in rows], names_of([row[2] for row in rows])
