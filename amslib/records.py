@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import os
-import platform
 import subprocess
 import tempfile
 import time
@@ -25,11 +24,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from .config import Config
 from .data.video import Dataset, fingerprint
-from .device import pick_device
+from .device import described
 from .diagnostics import Quality, fused_quality, pseudo_label_quality
 from .evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU, Evaluation, evaluate
 from .inference import fuse
@@ -72,7 +70,8 @@ class Record:
         dataset: name and fingerprint of the data.
         iterations: one entry an iteration, 0 first: at each of `LEVELS` of IoU the
             ``Evaluation.to_dict()`` on the test videos, and the "quality" of what is marked.
-        made: versions, device, commit and seconds; what may explain a difference.
+        made: method, commit, what `device.described` tells of the machine, and seconds: what may
+            explain a difference. Records of earlier versions tell less.
         folder: where the record lies; a trained run may lie beside it.
     """
 
@@ -295,16 +294,8 @@ def _rounded(entry):
 
 
 def _made(device: str) -> dict:
-    """What the numbers may depend on beside the code."""
-    return {
-        "method": method_fingerprint(),
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "device": str(pick_device(device)),
-        "threads": torch.get_num_threads(),
-    }
+    """What the numbers may depend on beside config, seed and data."""
+    return {"method": method_fingerprint(), "commit": _commit(), **described(device)}
 
 
 def _commit() -> str:
