@@ -103,8 +103,9 @@ def test_noise_reaches_every_feature_and_stays_small():
 
 def test_a_setting_tries_only_kernels_that_the_processor_has():
     names = {level: [s.name for s in settings(level, cuda=False)] for level in ("AVX2", "AVX512")}
-    assert "ATEN_CPU_CAPABILITY=avx2" in names["AVX512"]
-    assert not any("avx2" in name or "AVX512" in name for name in names["AVX2"])
+    assert "kernels AVX512" in names["AVX512"] and "kernels AVX512" not in names["AVX2"]
+    assert "kernels DEFAULT" in names["AVX2"]
+    assert not any("kernels" in s.name for s in settings("unheard of", cuda=False))
     everything = settings("AVX512", cuda=True)
     known = [s.name for s in everything]
     assert len(set(known)) == len(known)
@@ -126,10 +127,9 @@ def test_a_setting_that_fails_is_told_and_the_others_go_on(tmp_path, monkeypatch
     noisy, failed = measure_determinism.rows("short", chosen, tmp_path)
     assert noisy["name"] == "noise" and noisy["losses"] == 0.5 and not noisy["equal"]
     assert failed == {"name": "GPU", "of": REFERENCE, "error": "RuntimeError: no GPU"}
-    kept = tmp_path / "0.safetensors"
     (tmp_path / "there").mkdir()
-    there = measure_determinism.rows("short", chosen[:1], tmp_path / "there", kept)
-    assert [row["equal"] for row in there] == [True]
+    there = measure_determinism.rows("short", chosen[:2], tmp_path / "there", tmp_path)
+    assert [(row["of"], row["equal"]) for row in there] == [("the same there", True)] * 2
 
 
 def test_settings_train_in_their_own_environment(monkeypatch, tmp_path):

@@ -1,13 +1,13 @@
 """How far apart the same training ends under other threads, kernels and devices.
 
-    python tools/measure_determinism.py [--full] [--keep FILE]
-    python tools/measure_determinism.py --against FILE
+    python tools/measure_determinism.py [--full] [--keep FOLDER]
+    python tools/measure_determinism.py --against FOLDER
 
 Each setting trains in a fresh process, since libraries choose their kernels when they are loaded,
 and is compared with a reference: one thread, everything else as this machine chooses. What came of
 it goes to book/_static/determinism.json. The short training takes minutes on one core, --full
-repeats the most telling settings at the default data and schedule. --keep saves the reference;
-elsewhere, --against compares that machine's own with it and adds the result to the file.
+repeats the most telling settings at the default data and schedule. --keep saves what was trained;
+on another machine, --against compares the same settings with it and adds the result to the file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ SCALES = {
     "full": ("synthetic", Config()),
 }
 MOMENTS = ("one step", "phase zero", "end")
-LEVELS = ("DEFAULT", "AVX2", "AVX512")  # of kernels, each processor runs its own and lower ones
+# kernels of torch and of MKL; a processor has those of a level and of all before it
+LEVELS = {"DEFAULT": "COMPATIBLE", "AVX2": "AVX2", "AVX512": "AVX512"}
+CUDA = ("CUDA", "CUDA again", "CUDA, deterministic algorithms")
 
 
 @dataclass(frozen=True)
@@ -67,40 +69,41 @@ class Setting:
 
 def settings(level: str, cuda: bool) -> list[Setting]:
     """What can be tried where a processor has kernels up to a level."""
-    own = LEVELS.index(level) if level in LEVELS else 0
-    lower = [("ATEN_CPU_CAPABILITY", name.lower()) for name in LEVELS[:own]]
-    mkl = [("MKL_CBWR", name) for name in ("COMPATIBLE", *LEVELS[1 : own + 1])]
-    chosen = [*lower, *mkl]
+    names = list(LEVELS)
+    lower = names[: names.index(level) + 1] if level in names else []
     found = [
         Setting(REFERENCE),
         Setting("the same again"),
         Setting("2 threads", threads=2),
         Setting("2 threads again", threads=2, of="2 threads"),
         Setting("3 threads", threads=3),
-        *(Setting(f"{name}={value}", variables=((name, value),)) for name, value in chosen),
+        *(Setting(f"kernels {name}", variables=_kernels(name)) for name in lower),
         Setting("beside another config", beside=1),
         Setting(f"features changed by {NOISE:g}", noise=NOISE),
     ]
     if cuda:
         found += [
-            Setting("CUDA", device="cuda"),
-            Setting("CUDA again", device="cuda", of="CUDA"),
+            Setting(CUDA[0], device="cuda"),
+            Setting(CUDA[1], device="cuda", of=CUDA[0]),
             Setting(
-                "CUDA, deterministic algorithms",
+                CUDA[2],
                 variables=(("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),),
                 device="cuda",
                 strict=True,
-                of="CUDA",
+                of=CUDA[0],
             ),
         ]
     return found
 
 
+def _kernels(level: str) -> tuple[tuple[str, str], ...]:
+    return ("ATEN_CPU_CAPABILITY", level.lower()), ("MKL_CBWR", LEVELS[level])
+
+
 def telling(found: list[Setting]) -> list[Setting]:
     """The few that are worth the default schedule."""
-    first = next((s for s in found if s.variables), None)
-    names = {REFERENCE, "CUDA", "CUDA again"}
-    return [s for s in found if s.name in names or s.noise or s is first]
+    names = {REFERENCE, "kernels DEFAULT", *CUDA[:2]}
+    return [setting for setting in found if setting.name in names or setting.noise]
 
 
 def trained(setting: Setting, dataset: Dataset, config: Config) -> dict[str, np.ndarray]:
@@ -193,22 +196,24 @@ def started(setting: Setting, scale: str, path: Path) -> str | None:
     return None if told.returncode == 0 else told.stderr.strip().splitlines()[-1]
 
 
-def rows(
-    scale: str, chosen: list[Setting], folder: Path, reference: Path | None = None
-) -> list[dict]:
-    """Each setting against the one it is compared with, or all against a reference's file."""
-    paths, told = {}, []
+def rows(scale: str, chosen: list[Setting], folder: Path, there: Path | None = None) -> list[dict]:
+    """Each setting against the one it is compared with, or against itself as kept `there`."""
+    told = []
     for setting in chosen:
         print(f"{scale}: {setting.name}", file=sys.stderr)
-        paths[setting.name] = path = folder / f"{len(paths)}.safetensors"
-        error = started(setting, scale, path)
-        against = reference if reference and setting.of == REFERENCE else paths[setting.of]
-        if error is not None:
-            told.append({"name": setting.name, "of": setting.of, "error": error})
-        elif against != path:
-            compared = apart(load_file(path), load_file(against))
-            told.append({"name": setting.name, "of": setting.of, **compared})
+        path, kept = _path(folder, setting.name), there and _path(there, setting.name)
+        row = {"name": setting.name, "of": setting.of}
+        if error := started(setting, scale, path):
+            told.append(row | {"error": error})
+        elif kept and kept.exists():
+            told.append(row | {"of": "the same there", **apart(load_file(path), load_file(kept))})
+        elif setting.name != setting.of:
+            told.append(row | apart(load_file(path), load_file(_path(folder, setting.of))))
     return told
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.safetensors"
 
 
 def scores(path: Path) -> dict[str, float]:
@@ -231,35 +236,35 @@ def measured(full: bool, keep: Path | None, folder: Path) -> dict:
             "data": data,
             "epochs": [config.epochs_zero, config.epochs, config.iterations],
             "steps_per_epoch": config.steps_per_epoch,
-            "scores": scores(inside / "0.safetensors"),
+            "scores": scores(_path(inside, REFERENCE)),
             "rows": compared,
         }
         if keep and scale == "short":
-            shutil.copy(inside / "0.safetensors", keep)
+            shutil.copytree(inside, keep, dirs_exist_ok=True)
     return told
 
 
-def elsewhere(reference: Path, folder: Path) -> dict:
-    """This machine's short training against a reference that another one kept."""
+def elsewhere(there: Path, folder: Path) -> dict:
+    """This machine's short training against the same of a machine that kept it."""
     cuda = torch.cuda.is_available()
-    names = {REFERENCE, "CUDA", "CUDA again", "CUDA, deterministic algorithms"}
     found = settings(torch.backends.cpu.get_cpu_capability(), cuda)
-    chosen = [setting for setting in found if setting.name in names]
+    names = {REFERENCE, "2 threads", *CUDA}
+    chosen = [s for s in found if s.name in names or s.name.startswith("kernels")]
     made = described("cuda" if cuda else "cpu")
-    return {"made": made, "rows": rows("short", chosen, folder, reference)}
+    return {"made": made, "rows": rows("short", chosen, folder, there)}
 
 
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="the default schedule, too")
-    parser.add_argument("--keep", type=Path, help="save the reference of the short training here")
-    parser.add_argument("--against", type=Path, help="compare with a reference kept elsewhere")
+    parser.add_argument("--keep", type=Path, help="save the short trainings here")
+    parser.add_argument("--against", type=Path, help="compare with those of another machine")
     parser.add_argument("--out", type=Path, default=OUT, help="the json file")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--scale", choices=SCALES, default="short", help=argparse.SUPPRESS)
     given = parser.parse_args(words)
     if given.one:
-        (setting,) = (s for s in settings(LEVELS[-1], cuda=True) if s.name == given.one)
+        (setting,) = (s for s in settings("AVX512", cuda=True) if s.name == given.one)
         data, config = SCALES[given.scale]
         save_file(trained(setting, load(data), config), given.keep)
         return
