@@ -13,8 +13,9 @@ from .batches import Store
 from .checkpoint import Checkpoint
 from .config import Config
 from .data.video import Dataset
-from .device import keep_memory, pick_device
+from .device import pick_device
 from .keeper import Done, Keeper
+from .machine import keep_memory
 from .phases import StreamTrainer
 from .run import Run
 
