@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .data.video import Video
+from .device import onto
 
 RESIDENT = 2**30  # bytes of one stream that the CPU keeps in memory: THUMOS14 yes, ActivityNet no
 Item = TypeVar("Item")
@@ -44,30 +45,40 @@ class Batch:
         return self.sizes.cumsum(0) - self.sizes
 
     @cached_property
-    def first(self) -> Tensor:
-        """The store's row where each crop starts, (B,)."""
-        return self.rows[self.starts]
+    def start(self) -> Tensor:
+        """The packed row of the first snippet of each snippet's video, (N,)."""
+        return self.starts[self.video]
 
     @cached_property
-    def first_held(self) -> Tensor:
-        """The row of `features` where each crop starts, (B,)."""
-        return self.starts if self.held is None else self.held[self.starts]
+    def last(self) -> Tensor:
+        """The packed row of the last snippet of each snippet's video, (N,)."""
+        return (self.sizes.cumsum(0) - 1)[self.video]
+
+    @cached_property
+    def place(self) -> Tensor:
+        """0, 1, .., N - 1."""
+        return torch.arange(len(self.rows), device=self.rows.device)
 
     @cached_property
     def inside(self) -> Tensor:
         """The place of each snippet in its crop, (N,)."""
-        return torch.arange(len(self.rows), device=self.rows.device) - self.starts[self.video]
+        return self.place - self.start
+
+    @cached_property
+    def origin(self) -> Tensor:
+        """The store's row that each snippet's crop starts at, (N,)."""
+        return self.rows - self.inside
+
+    @property
+    def longest(self) -> int:
+        """The highest of `sizes`."""
+        return int(np.diff(self.ends, prepend=0).max())
 
     @cached_property
     def mask(self) -> Tensor:
         """Real snippets of the padded grid, (B, T)."""
-        index = torch.arange(max(np.diff(self.ends, prepend=0)), device=self.rows.device)
+        index = torch.arange(self.longest, device=self.rows.device)
         return index < self.sizes[:, None]
-
-    @cached_property
-    def slots(self) -> Tensor:
-        """The place of each snippet in the flattened padded grid, (N,)."""
-        return self.video * self.mask.shape[1] + self.inside
 
     @cached_property
     def membership(self) -> Tensor:
@@ -79,6 +90,12 @@ class Batch:
         """Sum over the snippets of each video, (..., N, K) to (..., B, K)."""
         return self.membership @ values
 
+    def highest(self, values: Tensor) -> Tensor:
+        """Maximum over the snippets of each video, (M, N) to (M, B)."""
+        into = values.new_zeros(len(values), len(self.sizes))
+        where = self.video.expand(values.shape)
+        return into.scatter_reduce(1, where, values, "amax", include_self=False)
+
     def spread(self, values: Tensor) -> Tensor:
         """Each video's values for all its snippets, (..., B, K) to (..., N, K)."""
         return values.index_select(-2, self.video)
@@ -86,27 +103,37 @@ class Batch:
     def pad(self, values: Tensor) -> Tensor:
         """Packed (..., N, K) to the grid (..., B, T, K), zero on padding."""
         grid = values.new_zeros(*values.shape[:-2], self.mask.numel(), values.shape[-1])
-        return grid.index_copy(-2, self.slots, values).unflatten(-2, self.mask.shape)
+        slots = self.video * self.mask.shape[1] + self.inside
+        return grid.index_copy(-2, slots, values).unflatten(-2, self.mask.shape)
 
-    def pack(self, grid: Tensor) -> Tensor:
-        """Grid (..., B, T, K) to packed (..., N, K)."""
-        return grid.flatten(-3, -2).index_select(-2, self.slots)
-
-    def only(self, place: int) -> Batch:
-        """The one video at a place of the batch."""
-        end = self.ends[place]
-        start = self.ends[place - 1] if place else 0
-        chosen = slice(place, place + 1)
-        return Batch(
-            rows=self.rows[start:end],
-            video=torch.zeros_like(self.video[start:end]),
-            sizes=self.sizes[chosen],
+    def only(self, places: Sequence[int]) -> tuple[Batch, Tensor]:
+        """The videos at some places of the batch, without features, and their packed rows (n,)."""
+        starts = (0, *self.ends)
+        here = [np.arange(starts[place], self.ends[place]) for place in places]
+        lengths = np.array([len(rows) for rows in here])
+        here, video, chosen, sizes = on_device(
+            self.rows.device,
+            *(np.concatenate(here), np.repeat(np.arange(len(places)), lengths)),
+            *(np.array(places), lengths),
+        )
+        batch = Batch(
+            rows=self.rows[here],
+            video=video,
+            sizes=sizes,
             labels=self.labels[chosen],
-            ends=(end - start,),
+            ends=tuple(lengths.cumsum().tolist()),
             cropped=(),
             features=None,
             held=None,
         )
+        return batch, here
+
+
+def on_device(device: torch.device, *arrays: np.ndarray) -> list[Tensor]:
+    """Whole numbers on the device, in one transfer."""
+    if device.type == "cpu":
+        return [torch.from_numpy(array) for array in arrays]
+    return list(onto(device, np.concatenate(arrays)).split([len(array) for array in arrays]))
 
 
 class Shared(NamedTuple):
@@ -116,6 +143,10 @@ class Shared(NamedTuple):
 
     videos: np.ndarray
     classes: np.ndarray
+
+    def on(self, device: torch.device) -> list[Tensor]:
+        """Videos and classes on a device."""
+        return on_device(device, self.videos, self.classes)
 
 
 class Store:
@@ -129,12 +160,20 @@ class Store:
         stream: "rgb", "flow", ..
         labels: (len(videos), C) in {0, 1}.
         device: where features and labels are used.
+        dtype: of the features on the device.
 
     Raises:
         ValueError: no videos, a video without snippets, or widths that differ.
     """
 
-    def __init__(self, videos: list[Video], stream: str, labels: np.ndarray, device: torch.device):
+    def __init__(
+        self,
+        videos: list[Video],
+        stream: str,
+        labels: np.ndarray,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ):
         if not videos:
             raise ValueError("no videos: training needs at least one; check the split files")
         shapes = [_shape(video, stream) for video in videos]
@@ -144,13 +183,13 @@ class Store:
                     f"video {video.id}: {stream} features have shape {shape}; expected "
                     f"(T >= 1, {shapes[0][1]}) as in {videos[0].id}"
                 )
-        self.videos, self.stream, self.device = videos, stream, device
+        self.videos, self.stream, self.device, self.dtype = videos, stream, device, dtype
         self.lengths = np.array([shape[0] for shape in shapes])
         self.starts = np.concatenate([[0], self.lengths.cumsum()[:-1]])
         self.shape = int(self.lengths.sum()), shapes[0][1]
         self.labels = torch.from_numpy(labels).to(device)
         self.features = None
-        if 4 * self.shape[0] * self.shape[1] <= _room(device):
+        if dtype.itemsize * self.shape[0] * self.shape[1] <= _room(device):
             everything = range(len(videos)), np.zeros_like(self.lengths), self.lengths
             self.features = self._read(*everything)
 
@@ -174,16 +213,22 @@ class Store:
         # uniform over all full - length + 1 offsets
         offsets = rng.integers(0, full - lengths + 1) if crop is not None else np.zeros_like(full)
         ends = lengths.cumsum()
-        inside = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-        rows = self._tensor(np.repeat(self.starts[videos] + offsets, lengths) + inside)
+        place, start = np.arange(len(videos)), self.starts[videos] + offsets
+        video = np.repeat(place, lengths)
+        rows = np.arange(ends[-1]) + np.repeat(start - ends + lengths, lengths)
+        chosen = np.asarray(videos, dtype=np.int64)
+        rows, video, sizes, chosen = on_device(self.device, rows, video, lengths, chosen)
         features, held = self.features, rows
-        if features is None:
+        if features is not None and (start[1:] == start[:-1] + lengths[:-1]).all():
+            # the rows stand behind each other: a view, not a copy
+            features, held = features[start[0] : start[0] + ends[-1]], None
+        elif features is None:
             features, held = self._read(videos, offsets, lengths) if read else None, None
         return Batch(
             rows=rows,
-            video=self._tensor(np.repeat(np.arange(len(videos)), lengths)),
-            sizes=self._tensor(lengths),
-            labels=self.labels[self._tensor(videos)],
+            video=video,
+            sizes=sizes,
+            labels=self.labels[chosen],
             ends=tuple(ends.tolist()),
             cropped=tuple(np.flatnonzero(lengths < full).tolist()),
             features=features,
@@ -197,10 +242,7 @@ class Store:
         for i, offset, length in zip(videos, offsets, lengths, strict=True):
             start, end = end, end + length
             target[start:end] = self.videos[i].features[self.stream][offset : offset + length]
-        return rows.to(self.device)
-
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+        return rows.to(self.device, self.dtype)
 
 
 def _shape(video: Video, stream: str) -> tuple[int, int]:
@@ -235,17 +277,28 @@ class PairSampler:
     def __init__(self, labels: np.ndarray, batch_size: int, pairs: int):
         self.labels = labels
         members = [np.flatnonzero(column) for column in labels.T]
-        self.classes = [videos for videos in members if len(videos) >= 2]
-        self.pairs = pairs if self.classes else 0
+        members = [videos for videos in members if len(videos) >= 2]
+        self.counts = np.array([len(videos) for videos in members], dtype=np.int64)
+        self.members = np.zeros((len(members), max([*self.counts, 0])), dtype=np.int64)
+        for row, videos in zip(self.members, members, strict=True):
+            row[: len(videos)] = videos
+        self.pairs = pairs if members else 0
         self.others = min(batch_size - 2 * self.pairs, len(labels))
         self.videos = len(labels)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Indices of the videos, shape (2 * pairs + others,); rows 2p and 2p + 1 are pair p."""
-        chosen = rng.integers(len(self.classes), size=self.pairs) if self.pairs else []
-        paired = [rng.choice(self.classes[c], 2, replace=False) for c in chosen]
-        others = rng.choice(self.videos, self.others, replace=False)
-        return np.concatenate([*paired, others]).astype(np.int64)
+        videos = np.empty(2 * self.pairs + self.others, dtype=np.int64)
+        if self.pairs:
+            chosen = rng.integers(len(self.counts), size=self.pairs)
+            count = self.counts[chosen]
+            one = rng.integers(count)
+            other = rng.integers(count - 1)
+            other += other >= one  # any but the first
+            videos[0 : 2 * self.pairs : 2] = self.members[chosen, one]
+            videos[1 : 2 * self.pairs : 2] = self.members[chosen, other]
+        videos[2 * self.pairs :] = rng.choice(self.videos, self.others, replace=False)
+        return videos
 
     def shared(self, videos: np.ndarray) -> Shared:
         """What the pairs of a drawn batch have in common; a pair may share several classes."""

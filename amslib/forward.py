@@ -6,22 +6,35 @@ snippets of a packed batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .batches import Batch
 from .config import Config
+from .device import onto
 from .model import Branches, activate, heads
-from .packed import alignment, interpolate
-from .sampler import (
+from .packed import (
     aggregate,
-    erase_weights,
-    neighbours,
+    alignment,
+    interpolate,
+    mix,
+    pseudo_labels,
     sample_positions,
     sampling_weights,
 )
+from .sampler import neighbours
+
+
+def alike(configs: Sequence[Config], of: Callable[[Config], Hashable]) -> dict[Hashable, list[int]]:
+    """Members by what a function says of their configs."""
+    groups: dict[Hashable, list[int]] = {}
+    for i, config in enumerate(configs):
+        groups.setdefault(of(config), []).append(i)
+    return groups
 
 
 def by_chance(config: Config) -> bool:
@@ -32,7 +45,11 @@ def by_chance(config: Config) -> bool:
 
 
 def plan_positions(
-    configs: Sequence[Config], cas: Tensor, batch: Batch, noise: Tensor, drawn: Tensor
+    configs: Sequence[Config],
+    cas: Tensor,
+    batch: Batch,
+    noise: Tensor | None = None,
+    drawn: Tensor | None = None,
 ) -> Tensor:
     """Where each member's supplementary branch reads.
 
@@ -40,38 +57,51 @@ def plan_positions(
         configs: of the M members.
         cas: CAS of the base branch, packed (M, N, C).
         batch: its labels are those whose channels steer the sampler.
-        noise: weights of "random", (N,), shared by all members.
-        drawn: the class of each video for "random" aggregation, flags (B, C), shared as well.
+        noise: weights of "random", (N,), shared by all members; needed by them alone.
+        drawn: the class of each video for "random" aggregation, flags (B, C), likewise.
 
     Returns:
         Positions inside each video, in snippets, packed (M, N).
     """
-    grid, noise = batch.pad(cas), batch.pad(noise[:, None])[..., 0]
-    plans = [
-        _member_positions(config, cas_m, batch.labels, drawn, noise, batch.mask)
-        for config, cas_m in zip(configs, grid, strict=True)
-    ]
-    return batch.pack(torch.stack(plans)[..., None])[..., 0]
+    positions = cas.new_empty(cas.shape[:2])
+    for way, members in alike(configs, _way).items():
+        index = onto(cas.device, np.array(members))
+        if way.sampler == "none":
+            where = batch.inside.to(cas.dtype).expand(len(members), -1)
+        else:
+            seen = cas if len(members) == len(cas) else cas.index_select(0, index)
+            w = _weights([configs[i] for i in members], way, seen, batch, noise, drawn)
+            where = sample_positions(w, batch, way.factor, way.positions)
+        positions.index_copy_(0, index, where)
+    return positions
 
 
-def _member_positions(
-    config: Config, cas: Tensor, labels: Tensor, drawn: Tensor, noise: Tensor, mask: Tensor
+@cache
+def _way(config: Config) -> Config:
+    """All that steers the sampler but eta, the same for members whose weights are computed at
+    once.
+    """
+    used = [*("sampler", "factor", "positions"), *STEERS.get(config.sampler, ())]
+    return Config(**{name: getattr(config, name) for name in used})
+
+
+STEERS = {"adaptive": ("aggregation",), "erase": ("threshold_factor", "threshold_scope")}
+
+
+def _weights(
+    configs: Sequence[Config], way: Config, cas: Tensor, batch: Batch, noise: Tensor, drawn: Tensor
 ) -> Tensor:
-    """Positions (B, T) of one member by its `sampler`, `aggregation`, `eta`, ..."""
-    if config.sampler == "none":
-        index = torch.arange(mask.shape[-1], dtype=cas.dtype, device=cas.device)
-        return index.expand(mask.shape)
-    if config.sampler == "uniform":
-        w = mask.to(cas.dtype)
-    elif config.sampler == "random":
-        w = noise * mask
-    elif config.sampler == "erase":
-        w = erase_weights(cas, labels, config.threshold_factor, mask, config.threshold_scope)
-    elif config.aggregation == "random":
-        w = sampling_weights(aggregate(cas, drawn, "maximum", mask), config.eta, mask)
-    else:
-        w = sampling_weights(aggregate(cas, labels, config.aggregation, mask), config.eta, mask)
-    return sample_positions(w, config.factor, mask, config.positions)
+    """Weights (M, N) of members whose sampler works the same way."""
+    if way.sampler == "uniform":
+        return torch.ones_like(cas[..., 0])
+    if way.sampler == "random":
+        return noise.expand(cas.shape[:2])
+    if way.sampler == "erase":
+        fires = pseudo_labels(cas, batch, way.threshold_factor, way.threshold_scope)
+        return 1 - fires.any(-1).to(cas.dtype)
+    labels = drawn if way.aggregation == "random" else batch.labels
+    eta = onto(cas.device, np.array([config.eta for config in configs], np.float32)).to(cas.dtype)
+    return sampling_weights(aggregate(cas, labels, batch, way.aggregation), eta, batch)
 
 
 def read(batch: Batch, positions: Tensor | None = None) -> Tensor:
@@ -83,12 +113,9 @@ def read(batch: Batch, positions: Tensor | None = None) -> Tensor:
     if positions is None:
         return features if batch.held is None else features.index_select(0, batch.held)
     left, right, along = neighbours(positions, batch.sizes[batch.video])
-    first = batch.first_held[batch.video]
-    before, after = (
-        features.index_select(0, (first + index).flatten()).unflatten(0, positions.shape)
-        for index in (left, right)
-    )
-    return torch.lerp(before, after, along[..., None].to(features.dtype))
+    first = batch.start if batch.held is None else batch.held - batch.inside
+    mixed = mix(features, (first + left).flatten(), (first + right).flatten(), along.flatten())
+    return mixed.unflatten(0, positions.shape)
 
 
 def base_cas(model: Branches, batch: Batch, config: Config) -> Tensor:

@@ -18,17 +18,16 @@ class Learner:
     Args:
         parameters: of all members, see `Branches`.
         config: its `lr` and `weight_decay` hold for every member.
-        precision: of the products, see `Branches`.
     """
 
-    def __init__(self, parameters: dict[str, Tensor], config: Config, precision: str = "fp32"):
-        self.config, self.precision = config, precision
-        self.model = Branches(parameters, precision)
+    def __init__(self, parameters: dict[str, Tensor], config: Config):
+        self.config = config
+        self.model = Branches(parameters)
         # Adam moves every weight by about lr a step, so the logits move in proportion to lr times
         # the width: the paper's lr belongs to its 1024 features, other widths keep the product
         lr = config.lr * PAPER_WIDTH / self.model.weight1.shape[-2]
         self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=lr, weight_decay=config.weight_decay
+            self.model.parameters(), lr=lr, weight_decay=config.weight_decay, fused=True
         )
 
     def step(self, loss: Tensor) -> None:
@@ -41,7 +40,7 @@ class Learner:
         """A learner of the chosen members, repeated or left out, with their optimiser state."""
         index = torch.tensor(members, device=self.model.weight1.device)
         state = {name: p if name.endswith(STEP) else p[index] for name, p in self.state().items()}
-        return Learner.of_state(state, self.config, index.device, self.precision)
+        return Learner.of_state(state, self.config, index.device)
 
     def state(self) -> dict[str, Tensor]:
         """Copies of the parameters, and of what Adam knows of each, as "weight1/exp_avg"."""
@@ -52,12 +51,10 @@ class Learner:
         return {name: p.detach().clone() for name, p in tensors.items()}
 
     @classmethod
-    def of_state(
-        cls, state: dict[str, Tensor], config: Config, device: torch.device, precision: str
-    ) -> Learner:
+    def of_state(cls, state: dict[str, Tensor], config: Config, device: torch.device) -> Learner:
         """The learner that a `state` was taken of."""
         state = {name: p.to(device) for name, p in state.items()}
-        learner = cls({name: state[name] for name in PARAMETERS}, config, precision)
+        learner = cls({name: state[name] for name in PARAMETERS}, config)
         for name, p in learner.model.named_parameters():
             known = {key: value for key, value in state.items() if key.startswith(f"{name}/")}
             if known:

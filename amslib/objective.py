@@ -9,7 +9,7 @@ from .batches import Batch, Shared
 from .config import Config
 from .losses import classification_loss
 from .model import activate, heads, probabilities
-from .packed import coactivity_loss, interpolate, localization_loss, topk_mean
+from .packed import Plan, coactivity_loss, interpolate, localization_loss, topk_mean
 
 TERMS = ("classification", "coactivity", "localization")
 
@@ -25,7 +25,7 @@ def loss_terms(
     batch: Batch,
     shared: Shared,
     c: Config,
-    plan: tuple[Tensor, Tensor, Tensor] | None,
+    plan: Plan | None,
     taught: Tensor | None,
 ) -> Tensor:
     """The losses of every member on one batch, (M, 3) in the order of `TERMS`.
@@ -36,7 +36,7 @@ def loss_terms(
         shared: what the pairs of the batch have in common.
         c: what all members have in common.
         plan: how the CAS is aligned, see `packed.alignment`; None: it need not be.
-        taught: pseudo-labels (M, N, C), or None.
+        taught: `balanced` pseudo-labels (M, N, C), or None.
     """
     classes = batch.labels.shape[-1]
     cas_logits, video_logits = heads(logits, c)

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from .batches import Batch, Store, ahead
 from .config import Config
-from .forward import base_cas, plan_positions, supp_cas
-from .losses import pseudo_labels
+from .device import onto
+from .forward import alike, base_cas, plan_positions, supp_cas
 from .model import Branches
+from .packed import balanced, pseudo_labels
 from .sampler import one_class
 
 CHUNK = 16  # videos at a time
@@ -23,7 +24,7 @@ def whole_base_cas(store: Store, model: Branches, config: Config) -> Tensor:
     """CAS of the base branch, (M, rows, C)."""
     cas = _table(store, len(model.weight1), store.labels.shape[1])
     for batch in chunks(store, read=True):
-        cas[:, batch.rows] = base_cas(model, batch, config)
+        cas.index_copy_(1, batch.rows, base_cas(model, batch, config))
     return cas
 
 
@@ -35,7 +36,8 @@ def whole_positions(
     positions = _table(store, len(configs))
     for batch in chunks(store):
         seen = cas.index_select(1, batch.rows)
-        positions[:, batch.rows] = plan_positions(configs, seen, batch, *chances(batch, chance))
+        where = plan_positions(configs, seen, batch, *chances(batch, chance))
+        positions.index_copy_(1, batch.rows, where)
     return positions
 
 
@@ -45,14 +47,14 @@ def whole_supp_cas(store: Store, model: Branches, positions: Tensor, config: Con
     cas = _table(store, len(model.weight1), store.labels.shape[1])
     for batch in chunks(store, read=True):
         where = positions.index_select(1, batch.rows)
-        cas[:, batch.rows] = supp_cas(model, batch, where, config)
+        cas.index_copy_(1, batch.rows, supp_cas(model, batch, where, config))
     return cas
 
 
 def whole_labels(
     store: Store, cas: dict[str, Tensor], teachers: Sequence[str | None], configs: Sequence[Config]
 ) -> Tensor | None:
-    """Eq. 8, (M, rows, C); 0 for members without a teacher, None if all are.
+    """Eq. 8, `balanced`, (M, rows, C); 0 for members without a teacher, None if all are.
 
     Args:
         cas: of either branch, (M, rows, C).
@@ -60,31 +62,24 @@ def whole_labels(
     """
     if not any(teachers):
         return None
+    pairs = zip(teachers, configs, strict=True)
+    ways = [(teacher, c.threshold_factor, c.threshold_scope) for teacher, c in pairs]
     labels = torch.zeros_like(cas["base"])
-    for i, (teacher, c) in enumerate(zip(teachers, configs, strict=True)):
-        if teacher:
-            labels[i] = _labels(store, cas[teacher][i], c)
-    return labels
-
-
-def _labels(store: Store, cas: Tensor, c: Config) -> Tensor:
-    """Of one member, (rows, C) to (rows, C)."""
-    labels = torch.empty_like(cas)
-    for batch in chunks(store):
-        grid = pseudo_labels(
-            batch.pad(cas[batch.rows]),
-            batch.labels,
-            c.threshold_factor,
-            batch.mask,
-            c.threshold_scope,
-        )
-        labels[batch.rows] = batch.pack(grid)
+    for (teacher, *how), members in alike(ways, lambda way: way).items():
+        if not teacher:
+            continue
+        seen = cas[teacher][members]
+        taught = torch.empty_like(seen)
+        for batch in chunks(store):
+            positive = pseudo_labels(seen.index_select(1, batch.rows), batch, *how)
+            taught.index_copy_(1, batch.rows, balanced(positive, batch))
+        labels[members] = taught
     return labels
 
 
 def chunks(store: Store, read: bool = False) -> Iterator[Batch]:
-    """All videos, whole, those of like length together; with features to `read`."""
-    order = np.argsort(store.lengths, kind="stable")
+    """All videos, whole, a few at a time; with features to `read`."""
+    order = np.arange(len(store.lengths))
     parts = (order[start : start + CHUNK] for start in range(0, len(order), CHUNK))
     batches = (store.batch(part, read=read) for part in parts)
     return ahead(batches) if read and store.features is None else batches
@@ -97,7 +92,7 @@ def chances(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     on the others.
     """
     noise = torch.rand(len(batch.rows), generator=generator, device=generator.device)
-    return noise.to(batch.rows.device), one_class(batch.labels, generator)
+    return onto(batch.rows.device, noise), one_class(batch.labels, generator)
 
 
 def _table(store: Store, members: int, *shape: int) -> Tensor:

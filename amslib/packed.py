@@ -6,113 +6,252 @@ padding, and nothing loops over models. Each function equals its namesake in val
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, embedding
+from torch.autograd import Function
+from torch.nn.functional import embedding_bag
 
 from .batches import Batch, Shared
 from .losses import EPS
+
+
+class Plan(NamedTuple):
+    """Between which two rows each of N snippets lies, and how far along, each (M, N); no index is
+    lower than that of the snippet before.
+    """
+
+    left: Tensor
+    right: Tensor
+    along: Tensor
 
 
 def topk_mean(logits: Tensor, batch: Batch, topk: int = 8) -> Tensor:
     """`losses.topk_mean` of each video: (M, N, K) to (M, B, K). Equal values share their place."""
     k = (batch.sizes + topk - 1) // topk  # (B,)
     with torch.no_grad():
-        lowest = batch.spread(_lowest_of_top(logits, batch, k))
-        weight = (logits >= lowest).to(logits.dtype)
-        surplus = batch.total(weight) - k[:, None]
-        if logits.device.type != "cpu" or surplus.any():
+        lowest = batch.spread(_lowest_of_top(logits, batch, topk))
+        weight = torch.ge(logits, lowest, out=torch.empty_like(logits))
+        wanted = _counts(batch, topk).sum() * logits[:, 0].numel()
+        if logits.device.type != "cpu" or weight.count_nonzero() != wanted:
             tied = (logits == lowest).to(logits.dtype)
+            surplus = batch.total(weight) - k[:, None]
             weight -= tied * batch.spread(surplus / batch.total(tied))
     return batch.total(logits * weight) / k[:, None]
 
 
-def _lowest_of_top(logits: Tensor, batch: Batch, k: Tensor) -> Tensor:
-    """The lowest of each video's k (B,) highest values, (M, N, K) to (M, B, K)."""
+def _counts(batch: Batch, topk: int) -> np.ndarray:
+    """How many snippets of each video count, (B,)."""
+    return (np.diff(batch.ends, prepend=0) + topk - 1) // topk
+
+
+def _lowest_of_top(logits: Tensor, batch: Batch, topk: int) -> Tensor:
+    """The lowest of the highest values of each video that count, (M, N, K) to (M, B, K)."""
     if logits.device.type != "cpu":
-        grid = torch.where(batch.mask[..., None], batch.pad(logits), -torch.inf)
-        top = grid.topk(int(k.max()), dim=-2).values
-        last = (k - 1)[:, None, None].expand(*top.shape[:-2], 1, top.shape[-1])
-        return top.gather(-2, last)[..., 0, :]
+        highest = (batch.longest + topk - 1) // topk
+        grid = batch.pad(logits).masked_fill_(~batch.mask[..., None], -torch.inf)
+        top = grid.topk(highest, dim=-2).values
+        last = ((batch.sizes - 1) // topk)[:, None, None]
+        return top.gather(-2, last.expand(*top.shape[:-2], 1, top.shape[-1])).squeeze(-2)
     columns = logits.transpose(-1, -2).contiguous().numpy()  # (M, K, N)
     found, start = [], 0
     # selection in linear time: several times faster than torch's topk
-    for end, count in zip(batch.ends, k.tolist(), strict=True):
+    for end, count in zip(batch.ends, _counts(batch, topk).tolist(), strict=True):
         place = end - start - count
         found.append(np.partition(columns[..., start:end], place, axis=-1)[..., place])
         start = end
     return torch.from_numpy(np.stack(found, -2))
 
 
-def localization_loss(cas: Tensor, pseudo: Tensor, batch: Batch) -> Tensor:
-    """`losses.localization_loss`: (M, N, C) each to (M,)."""
-    with torch.no_grad():
-        positives = batch.total(pseudo)  # (M, B, C)
-        negatives = batch.sizes[:, None] - positives
-        # 1 over the size of the snippet's own side; a side without snippets is never looked up
-        of_negative, of_positive = 1 / negatives.clamp_min(1), 1 / positives.clamp_min(1)
-        share = batch.spread(of_negative) + pseudo * batch.spread(of_positive - of_negative)
-    right = (cas - (1 - pseudo)).abs()  # the probability of the label
-    entropy = share * right.clamp(EPS, 1 - EPS).log()
-    return -entropy.sum((-2, -1)) / positives.shape[-2:].numel()
+def pseudo_labels(cas: Tensor, batch: Batch, factor: float = 0.7, scope: str = "class") -> Tensor:
+    """`losses.pseudo_labels` with the labels of the batch: (M, N, C) to flags (M, N, C)."""
+    mean = batch.total(cas) / batch.sizes[:, None]
+    if scope == "video":
+        mean = mean.mean(-1, keepdim=True)
+    # a class that the video does not have is out of reach
+    alpha = (factor * mean).masked_fill(batch.labels == 0, torch.inf)
+    return cas > batch.spread(alpha)
+
+
+def balanced(positive: Tensor, batch: Batch) -> Tensor:
+    """The share of each snippet in the means of Eq. 9, flags (M, N, C) to (M, N, C): 1 over the
+    positives of its video and class, or -1 over the negatives.
+    """
+    positive = positive.to(batch.labels.dtype)
+    count = batch.total(positive)  # (M, B, C)
+    of_positive = 1 / count.clamp_min(1)
+    of_negative = -1 / (batch.sizes[:, None] - count).clamp_min(1)
+    return torch.lerp(batch.spread(of_negative), batch.spread(of_positive), positive)
+
+
+def localization_loss(cas: Tensor, shares: Tensor, batch: Batch) -> Tensor:
+    """`losses.localization_loss`: cas (M, N, C) and its `balanced` labels to (M,)."""
+    return _Entropy.apply(cas, shares) / batch.labels.numel()
+
+
+class _Entropy(Function):
+    """Cross-entropy (M,) of cas (M, N, C), weighted by shares whose sign is the label."""
+
+    @staticmethod
+    def forward(ctx, cas: Tensor, shares: Tensor) -> Tensor:
+        negative = torch.lt(shares, 0, out=torch.empty_like(cas))
+        # the probability of the label
+        right = torch.sub(cas, negative, out=negative).abs_().clamp_(EPS, 1 - EPS)
+        ctx.save_for_backward(right, shares)
+        return -right.log().mul_(shares.abs()).sum((-2, -1))
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        right, shares = ctx.saved_tensors
+        slope = torch.ops.aten.hardtanh_backward(shares / right, right, EPS, 1 - EPS)
+        return slope.mul_(-gradient[:, None, None]), None
 
 
 def coactivity_loss(
     hidden: Tensor, logits: Tensor, batch: Batch, shared: Shared, margin: float = 0.5
 ) -> Tensor:
-    """`losses.coactivity_loss`: hidden (M, N, H), logits (M, N, C) to (M,).
+    """`losses.coactivity_loss`: hidden (M, n, H), logits (M, N, C) to (M,).
 
-    Only the videos and classes of the pairs are looked at.
+    Only the videos and classes of the pairs are looked at: n is that of `paired_rows`.
     """
     entries = len(shared.videos) // 2
     if not entries:
         return logits.new_zeros(logits.shape[0])
-    rows = batch.ends[int(max(shared.videos))]
-    device = logits.device
-    videos = torch.from_numpy(shared.videos).to(device)
-    inside = batch.video[:rows] == videos[:, None]  # (2E, N)
-    scores = logits[:, :rows].index_select(-1, torch.from_numpy(shared.classes).to(device))
-    attention = scores.transpose(-1, -2).masked_fill(~inside, -torch.inf).softmax(-1)
-    high = attention @ hidden[:, :rows]  # (M, 2E, H)
-    low = inside.to(hidden.dtype) @ hidden[:, :rows] - high
-    others = (batch.sizes[videos] - 1)[:, None]
-    low = torch.where(others > 0, low / others.clamp_min(1), 0)  # exactly 0 of a single snippet
-    (high_a, high_b), (low_a, low_b) = high.split(entries, -2), low.split(entries, -2)
-    apart = _distance(high_a, high_b)  # (M, E)
-    hinge = (apart - _distance(high_a, low_b) + margin).clamp_min(0) / 2
-    hinge = hinge + (apart - _distance(high_b, low_a) + margin).clamp_min(0) / 2
-    return hinge.mean(-1)
+    rows = paired_rows(batch, shared)
+    videos, classes = shared.on(logits.device)
+    inside = (batch.video[:rows] == videos[:, None]).to(logits.dtype)  # (2E, n)
+    scores = logits[:, :rows].index_select(-1, classes).transpose(-1, -2)
+    attention = torch.where(inside > 0, scores, -torch.inf).softmax(-1)
+    high, total = _Pool.apply(attention, inside, hidden)  # (M, 2E, H)
+    # no length, exactly, where there is a single snippet; other lengths do not matter to a cosine
+    low = (total - high) * (batch.sizes[videos] > 1)[:, None]
+    pooled = torch.stack([high, low], 1)  # (M, 2, 2E, H)
+    unit = pooled * pooled.square().sum(-1, keepdim=True).clamp_min(1e-16).rsqrt()
+    like = (unit[:, :1] * unit.roll(entries, 2)).sum(-1)  # the high to high and low of the partner
+    hinge = (like[:, 1] - like[:, 0] + margin).clamp_min(0)
+    return hinge.mean(-1)  # over both sides of each entry
 
 
-def _distance(u: Tensor, v: Tensor) -> Tensor:
-    return 1 - cosine_similarity(u, v, dim=-1)
+def paired_rows(batch: Batch, shared: Shared) -> int:
+    """Packed rows up to the last video of a pair."""
+    return batch.ends[int(max(shared.videos))] if len(shared.videos) else 0
 
 
-def alignment(positions: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+class _Pool(Function):
+    """Sums of hidden (M, n, H) weighted by attention (M, E, n), and by flags (E, n)."""
+
+    @staticmethod
+    def forward(ctx, attention: Tensor, inside: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        weights = torch.cat([attention, inside.expand_as(attention)], 1)
+        ctx.save_for_backward(weights, hidden)
+        return (weights @ hidden).chunk(2, 1)
+
+    @staticmethod
+    def backward(ctx, of_high: Tensor, of_total: Tensor) -> tuple[Tensor, None, Tensor]:
+        weights, hidden = ctx.saved_tensors
+        of_hidden = weights.mT @ torch.cat([of_high, of_total], 1)
+        return of_high @ hidden.mT, None, of_hidden
+
+
+def aggregate(cas: Tensor, labels: Tensor, batch: Batch, how: str = "maximum") -> Tensor:
+    """`sampler.aggregate` of probabilities (M, N, C) over the classes (B, C) of each video, (M, N);
+    for "random", `labels` are the drawn classes.
+    """
+    chosen = cas * batch.spread(labels)
+    if how == "average":
+        return chosen.sum(-1) / batch.spread(labels.sum(-1, keepdim=True).clamp_min(1))[:, 0]
+    return chosen.amax(-1)
+
+
+def sampling_weights(m: Tensor, eta: Tensor, batch: Batch) -> Tensor:
+    """`sampling_weights` of Eq. 4: (M, N), with eta (M,)."""
+    peak = batch.highest(m).index_select(-1, batch.video)
+    return peak - m + eta[:, None]
+
+
+def sample_positions(w: Tensor, batch: Batch, factor: int = 20, mode: str = "continuous") -> Tensor:
+    """`sampler.sample_positions` inside each video: (M, N) to (M, N)."""
+    bins = _upsample(w.double(), batch, factor)  # (M, N H)
+    g = torch.nn.functional.pad(bins.cumsum(-1), (1, 0))
+    first, end = batch.start * factor, (batch.last + 1) * factor
+    before = g.index_select(-1, first)
+    inside = batch.inside.double()
+    u = before + (inside + 0.5) * (g.index_select(-1, end) - before) / batch.sizes[batch.video]
+    # right=True steps over flat parts: the bin found always has weight
+    place = torch.searchsorted(g, u, right=True) - 1
+    place = torch.minimum(torch.maximum(place, first), end - 1)
+    if mode == "bins":
+        along = 0.5
+    else:
+        low, high = g.gather(-1, place), g.gather(-1, place + 1)
+        along = ((u - low) / (high - low).clamp_min(1e-300)).clamp(0, 1)
+    return ((place - first + along) / factor - 0.5).to(w.dtype)
+
+
+def _upsample(w: Tensor, batch: Batch, factor: int) -> Tensor:
+    """(M, N) -> (M, N H): linear between snippet centres, held beyond each video's first and last,
+    scaled to a highest weight of 1 so that uniform weights are exact in floating point.
+    """
+    peak = batch.highest(w).index_select(-1, batch.video)
+    w = torch.where(peak > 0, w / peak.clamp_min(1e-300), 1)
+    before = w.index_select(-1, torch.maximum(batch.place - 1, batch.start)) - w
+    after = w.index_select(-1, torch.minimum(batch.place + 1, batch.last)) - w
+    offset = (torch.arange(factor, dtype=w.dtype, device=w.device) + 0.5) / factor - 0.5  # (H,)
+    sides = torch.stack([w, before, after], -1)  # (M, N, 3)
+    weights = torch.stack([offset * 0 + 1, (-offset).clamp_min(0), offset.clamp_min(0)])
+    return (sides @ weights).flatten(-2)
+
+
+def alignment(positions: Tensor, batch: Batch) -> Plan:
     """`sampler.align` as a plan: positions (M, N) to the sampled rows before and after the centre
-    of each snippet, and how far along it lies, each (M, N).
+    of each snippet, and how far along it lies.
     """
     # one non-decreasing axis for all videos; their stretches do not overlap
-    centres = torch.arange(positions.shape[-1], dtype=torch.float64, device=positions.device)
-    start = batch.starts[batch.video]
-    last = start + batch.sizes[batch.video] - 1
-    sampled = positions.double() + start
+    centres = batch.place.double()
+    sampled = positions.double() + batch.start
     after = torch.searchsorted(sampled, centres.expand(positions.shape).contiguous(), right=True)
-    left, right = torch.maximum(after - 1, start), torch.minimum(after, last)
+    left, right = torch.maximum(after - 1, batch.start), torch.minimum(after, batch.last)
     low, high = sampled.gather(-1, left), sampled.gather(-1, right)
     along = ((centres - low) / (high - low).clamp_min(1e-30)).clamp(0, 1)
-    return left, right, torch.where(high > low, along, 0)
+    return Plan(left, right, torch.where(high > low, along, 0).to(positions.dtype))
 
 
-def interpolate(values: Tensor, plan: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Rows of (M, N, K) by a plan of (M, N) each. Differentiable in the values."""
-    left, right, along = plan
-    return torch.lerp(take(values, left), take(values, right), along[..., None].to(values.dtype))
-
-
-def take(values: Tensor, index: Tensor) -> Tensor:
-    """Rows (M, N, K) of values (M, R, K) by index (M, N)."""
+def interpolate(values: Tensor, plan: Plan) -> Tensor:
+    """Rows of (M, N, K) by a plan. Differentiable in the values."""
     first = torch.arange(len(values), device=values.device)[:, None] * values.shape[-2]
-    # the backward pass of embedding adds rows at once, that of indexing numbers one by one
-    return embedding(first + index, values.flatten(0, 1))
+    left, right = ((first + index).flatten() for index in (plan.left, plan.right))
+    mixed = _Interpolation.apply(values.flatten(0, 1), left, right, plan.along.flatten())
+    return mixed.unflatten(0, plan.left.shape)
+
+
+def mix(table: Tensor, left: Tensor, right: Tensor, along: Tensor) -> Tensor:
+    """Rows of a table (R, K) between two rows each: (n,) three times to (n, K)."""
+    weights = torch.stack([1 - along, along], -1).to(table.dtype)
+    index = torch.stack([left, right], -1)
+    return embedding_bag(index, table, per_sample_weights=weights, mode="sum")  # one pass
+
+
+class _Interpolation(Function):
+    """`mix` by indices that do not decrease, whose gradient is gathered, not scattered."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, left: Tensor, right: Tensor, along: Tensor) -> Tensor:
+        ctx.save_for_backward(left, right, along.to(values.dtype))
+        ctx.rows = len(values)
+        return mix(values, left, right, along)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        left, right, along = ctx.saved_tensors
+        back = _gathered(gradient, left, 1 - along, ctx.rows)
+        return back + _gathered(gradient, right, along, ctx.rows), None, None, None
+
+
+def _gathered(gradient: Tensor, into: Tensor, weights: Tensor, rows: int) -> Tensor:
+    """Rows (n, K), weighted, summed into the rows (R, K) that non-decreasing indices name."""
+    counts = into.new_zeros(rows).scatter_add_(0, into, torch.ones_like(into))
+    index = torch.arange(len(into), device=into.device)
+    offsets = counts.cumsum(0) - counts
+    return embedding_bag(index, gradient, offsets, per_sample_weights=weights, mode="sum")

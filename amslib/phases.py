@@ -10,16 +10,16 @@ from torch import Tensor
 
 from .batches import Batch, PairSampler, Shared, Store, ahead
 from .config import Config
+from .device import onto
 from .forward import by_chance, plan_positions, read
 from .learner import Learner
-from .model import Branches, initial_parameters
+from .model import Branches, initial_parameters, kept_units
 from .objective import TERMS, loss_terms, term_weights
 from .overview import chances, whole_base_cas, whole_labels, whole_positions, whole_supp_cas
-from .packed import alignment
+from .packed import Plan, alignment, balanced, paired_rows
 from .randomness import numpy_generator, torch_generator
 from .sampler import neighbours
 
-Plan = tuple[Tensor, Tensor, Tensor]  # see `packed.alignment`
 PLACE = ("iteration", "phase", "branch", "step", "members")  # where training stands
 
 
@@ -32,7 +32,6 @@ class StreamTrainer:
         stream: its name, part of every random source's purpose.
         seed: of everything random.
         after_step: called with the trainer after every step; `state` is then all it takes to go on.
-        precision: of the products, see `Branches`.
 
     Attributes:
         iteration, phase, branch, step: where training stands: so many steps into a phase, which
@@ -50,11 +49,9 @@ class StreamTrainer:
         stream: str,
         seed: int,
         after_step: Callable[[StreamTrainer], None],
-        precision: str = "fp32",
     ):
         self.configs, self.common = list(configs), configs[0]
         self.store, self.stream, self.seed, self.after_step = store, stream, seed, after_step
-        self.precision = precision
         labels = store.labels.cpu().numpy()
         self.sampler = PairSampler(labels, self.common.batch_size, self.common.pairs)
         self.iteration = self.phase = self.step = 0
@@ -106,7 +103,7 @@ class StreamTrainer:
             parameters = initial_parameters(self.common, width, classes, generator)
         device = self.store.device
         self.learners[branch] = Learner(
-            {name: p.to(device) for name, p in parameters.items()}, self.common, self.precision
+            {name: p.to(device) for name, p in parameters.items()}, self.common
         )
 
     def _next_iteration(self) -> None:
@@ -125,7 +122,7 @@ class StreamTrainer:
         where the sampler reads them, are computed once.
         """
         configs = [self.configs[m] for m in self.members]
-        base = whole_base_cas(self.store, Branches(self.start["base"], self.precision), self.common)
+        base = whole_base_cas(self.store, Branches(self.start["base"]), self.common)
         positions = None
         if "supp" in self.learners:
             purpose = ("sampler", self.stream, self.iteration, "teacher")
@@ -140,7 +137,7 @@ class StreamTrainer:
     def _labels(
         self, branch: str, base: Tensor, positions: Tensor | None, configs: Sequence[Config]
     ) -> Tensor | None:
-        """Pseudo-labels (M, rows, C) that teach a branch; None if no member has any."""
+        """`balanced` pseudo-labels (M, rows, C) that teach a branch; None if no member has any."""
         other = "supp" if branch == "base" else "base"
         source = {"mutual": other, "self": branch, "none": None}
         teachers = [source[c.supervision] for c in configs]
@@ -148,9 +145,7 @@ class StreamTrainer:
         if "supp" in teachers:
             # as the phase began: the branch that trains teaches itself from there on
             state = self.start["supp"] if branch == "supp" else self.learners["supp"].model.state()
-            cas["supp"] = whole_supp_cas(
-                self.store, Branches(state, self.precision), positions, self.common
-            )
+            cas["supp"] = whole_supp_cas(self.store, Branches(state), positions, self.common)
         return whole_labels(self.store, cas, teachers, configs)
 
     def _train(
@@ -164,7 +159,7 @@ class StreamTrainer:
         `labels` and `reading` only.
 
         Args:
-            labels: pseudo-labels (M, rows, C), or None without location supervision.
+            labels: `balanced` pseudo-labels (M, rows, C), or None without location supervision.
             reading: base CAS (M, rows, C) that drives the sampler and the positions (M, rows) it
                 leads to in whole videos, or None to read the original features.
         """
@@ -185,8 +180,12 @@ class StreamTrainer:
                 plan = alignment(positions, batch)
             if labels is not None:
                 taught = _taught(labels, batch, plan, positions, configs)
-            hidden, logits = self._forward(learner.model, batch, positions, dropout)
-            terms = loss_terms(hidden, logits, batch, shared, self.common, plan, taught)
+            rows = paired_rows(batch, shared)
+            # no name for what is large: it would live on into the next step
+            terms = loss_terms(
+                *self._forward(learner.model, batch, positions, dropout, rows),
+                *(batch, shared, self.common, plan, taught),
+            )
             # Eq. 11, summed: no member's loss depends on another's parameters
             learner.step((weights * terms).sum())
             self.terms[self.step % length] = terms.detach()
@@ -236,28 +235,36 @@ class StreamTrainer:
         """Where the members read a batch, (M, N): as in the `whole` videos, but anew for crops
         and for members whose sampler draws.
         """
-        noise, drawn = chances(batch, chance)
         positions = whole.index_select(1, batch.rows)
-        for i in (i for i, c in enumerate(configs) if by_chance(c)):
-            seen = cas[i : i + 1].index_select(1, batch.rows)
-            positions[i] = plan_positions([configs[i]], seen, batch, noise, drawn)[0]
-        for place in batch.cropped:
-            crop, here = batch.only(place), batch.video == place
-            seen = cas.index_select(1, crop.rows)
-            positions[:, here] = plan_positions(
-                configs, seen, crop, noise[here], drawn[place : place + 1]
-            )
+        lots = [i for i, c in enumerate(configs) if by_chance(c)]
+        noise = drawn = None
+        if lots:
+            noise, drawn = chances(batch, chance)
+            index = onto(cas.device, np.array(lots))
+            seen = cas[index[:, None], batch.rows]
+            where = plan_positions([configs[i] for i in lots], seen, batch, noise, drawn)
+            positions.index_copy_(0, index, where)
+        if batch.cropped:
+            crops, here = batch.only(batch.cropped)
+            seen = cas.index_select(1, crops.rows)
+            if lots:
+                noise, drawn = noise[here], drawn[batch.video[here[crops.starts]]]
+            where = plan_positions(configs, seen, crops, noise, drawn)
+            positions.index_copy_(1, here, where)
         return positions
 
     def _forward(
-        self, model: Branches, batch: Batch, positions: Tensor | None, dropout: torch.Generator
+        self,
+        model: Branches,
+        batch: Batch,
+        positions: Tensor | None,
+        dropout: torch.Generator,
+        rows: int,
     ) -> tuple[Tensor, Tensor]:
-        """Hidden features (M, N, H) and logits (M, N, K); all members share one dropout mask."""
-        rate = self.common.dropout
-        shape = len(batch.rows), model.weight1.shape[-1]
-        keep = torch.rand(shape, generator=dropout, device=dropout.device)
-        keep = (keep >= rate).to(keep.dtype).mul_(1 / (1 - rate))
-        return model(read(batch, positions), keep)
+        """Hidden features (M, rows, H) and logits (M, N, K); all members share one dropout mask."""
+        rate, width = self.common.dropout, model.weight1.shape[-1]
+        keep = kept_units(len(batch.rows), width, rate, dropout, self.store.dtype)
+        return model(read(batch, positions), keep, rate, rows)
 
     def check(self) -> None:
         """Look at the losses of the present epoch.
@@ -274,7 +281,8 @@ class StreamTrainer:
         step = begun + place
         rng = numpy_generator(self.seed, "batches", self.stream, self.iteration, self.branch)
         *_, (batch, _, _) = self._batches(rng, step + 1, read=False)
-        videos = np.searchsorted(self.store.starts, batch.first.cpu().numpy(), side="right") - 1
+        first = batch.rows[batch.starts].cpu().numpy()
+        videos = np.searchsorted(self.store.starts, first, side="right") - 1
         names = ", ".join(self.store.videos[i].id for i in videos)
         raise FloatingPointError(
             f"stream {self.stream}, iteration {self.iteration}, {self.branch} branch, step {step}: "
@@ -316,7 +324,7 @@ class StreamTrainer:
             self.start.setdefault(branch, {})[name] = p.to(device)
         for branch in dict.fromkeys(key.partition("/")[0] for key in groups["now"]):
             own = {k.partition("/")[2]: p for k, p in groups["now"].items() if k.startswith(branch)}
-            self.learners[branch] = Learner.of_state(own, self.common, device, self.precision)
+            self.learners[branch] = Learner.of_state(own, self.common, device)
 
 
 def _taught(
@@ -326,20 +334,24 @@ def _taught(
     positions: Tensor | None,
     configs: Sequence[Config],
 ) -> Tensor:
-    """The pseudo-labels of a batch, out of those of all rows."""
+    """The `balanced` pseudo-labels of a batch, out of those of all rows."""
     taught = labels.index_select(1, batch.rows)
+    gathered = []
     if plan is not None:
-        for i in (i for i, c in enumerate(configs) if c.location_axis == "sampled"):
-            taught[i] = labels[i].index_select(0, _gathered(plan, positions, batch, i))
+        gathered = [i for i, c in enumerate(configs) if c.location_axis == "sampled"]
+    for i in gathered:
+        taught[i] = labels[i].index_select(0, _nearest(plan, positions, batch, i))
+    if gathered or batch.cropped:  # other snippets than those of the whole videos
+        anything = taught[:, :1, :1] != 0  # not of a member without a teacher
+        taught = balanced(taught > 0, batch).mul_(anything)
     return taught
 
 
-def _gathered(plan: Plan, positions: Tensor, batch: Batch, member: int) -> Tensor:
+def _nearest(plan: Plan, positions: Tensor, batch: Batch, member: int) -> Tensor:
     """Let a member compare on the sampled axis: its CAS stays there, and the labels come from the
     store's rows (N,) nearest to where it reads.
     """
-    left, right, along = plan
-    left[member] = right[member] = torch.arange(len(batch.rows), device=left.device)
-    along[member] = 0
+    plan.left[member] = plan.right[member] = batch.place
+    plan.along[member] = 0
     before, after, share = neighbours(positions[member], batch.sizes[batch.video])
-    return torch.where(share < 0.5, before, after) + batch.first[batch.video]
+    return torch.where(share < 0.5, before, after) + batch.origin

@@ -11,7 +11,6 @@ import ast
 import hashlib
 import json
 import math
-import platform
 import subprocess
 import tempfile
 import time
@@ -22,15 +21,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from .config import Config
 from .data.video import Dataset, fingerprint
-from .device import pick_device
 from .diagnostics import Quality, fused_quality, pseudo_label_quality
 from .evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU, Evaluation, evaluate
 from .files import write_whole
 from .inference import fuse
+from .machine import described
 from .run import Run
 from .train import train
 
@@ -43,18 +41,8 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # The code that a number depends on; how it is shown or stored is not part of the method.
 METHOD = (
     *("batches", "config", "evaluation", "forward", "inference", "learner", "losses", "masks"),
-    *(
-        "model",
-        "objective",
-        "overview",
-        "packed",
-        "phases",
-        "randomness",
-        "run",
-        "sampler",
-        "train",
-    ),
-    *("protocols/activitynet", "protocols/matching", "protocols/tables"),
+    *("model", "objective", "overview", "packed", "phases", "randomness", "run", "sampler"),
+    *("train", "protocols/activitynet", "protocols/matching", "protocols/tables"),
 )
 LEVELS = {"thumos14": THUMOS14_TIOU, "activitynet12": ACTIVITYNET_TIOU}
 
@@ -70,7 +58,8 @@ class Record:
         dataset: name and fingerprint of the data.
         iterations: one entry an iteration, 0 first: at each of `LEVELS` of IoU the
             ``Evaluation.to_dict()`` on the test videos, and the "quality" of what is marked.
-        made: versions, device, commit and seconds; what may explain a difference.
+        made: method, commit, what `machine.described` tells of the machine, and seconds: what may
+            explain a difference. Records of earlier versions tell less.
         folder: where the record lies; a trained run may lie beside it.
     """
 
@@ -280,16 +269,8 @@ def _rounded(entry):
 
 
 def _made(device: str) -> dict:
-    """What the numbers may depend on beside the code."""
-    return {
-        "method": method_fingerprint(),
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "device": str(pick_device(device)),
-        "threads": torch.get_num_threads(),
-    }
+    """What the numbers may depend on beside config, seed and data."""
+    return {"method": method_fingerprint(), "commit": _commit(), **described(device)}
 
 
 def _commit() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .device import onto
 from .losses import pseudo_labels
 from .masks import full_mask
 
@@ -59,7 +60,7 @@ def aggregate(
 def one_class(labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Keep one class of each video, drawn uniformly: (..., C) labels to (..., C) flags."""
     device = labels.device if generator is None else generator.device
-    lot = torch.rand(labels.shape, generator=generator, device=device).to(labels.device)
+    lot = onto(labels.device, torch.rand(labels.shape, generator=generator, device=device))
     lot = torch.where(labels.bool(), lot, -1)
     drawn = torch.zeros_like(lot).scatter(-1, lot.argmax(-1, keepdim=True), 1)
     return labels.bool() & drawn.bool()

@@ -15,6 +15,7 @@ from .config import Config
 from .data.video import Dataset
 from .device import pick_device
 from .keeper import Done, Keeper
+from .machine import keep_memory
 from .phases import StreamTrainer
 from .run import Run
 
@@ -27,7 +28,7 @@ FREE = {
 # What plays no part in training at all: configs that differ in these only are trained once.
 AFTERWARDS = ("test_classes", "beta", "class_threshold", "score")
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def train(
@@ -52,8 +53,8 @@ def train(
         seed: of everything random. Same seed and machine: bitwise the same result.
         device: "auto" (CUDA if there is one, else the CPU) or any torch device.
         progress: show a progress bar on standard error.
-        precision: "fp32", or "bf16" for the products of the two layers; sampler, losses, parameters
-            and optimiser stay in float32.
+        precision: "fp32", or "bf16" for the features and the products of the two layers; sampler,
+            losses, parameters and optimiser stay in float32.
         checkpoint: a folder to save in where training stands, now and then and when it is told to
             stop (Ctrl-C, SIGTERM). The same call goes on from there, and ends bitwise equal to one
             never interrupted. The files stay until they are deleted.
@@ -78,6 +79,7 @@ def train(
         raise ValueError(
             f"precision={precision!r}; expected one of {', '.join(map(repr, PRECISIONS))}"
         )
+    keep_memory()
     target = pick_device(device)
     twins = _twins(configs)
     trained = list(twins)
@@ -99,12 +101,12 @@ def train(
         for stream in dataset.streams:
             if all(keeper.finished(stream, number) for number in range(len(groups))):
                 continue
-            store = Store(dataset.train, stream, labels, target)
+            store = Store(dataset.train, stream, labels, target, PRECISIONS[precision])
             for number, group in enumerate(groups):
                 if keeper.finished(stream, number):
                     continue
                 members = [trained[i] for i in group]
-                trainer = StreamTrainer(members, store, stream, seed, after_step, precision)
+                trainer = StreamTrainer(members, store, stream, seed, after_step)
                 keeper.begin(stream, number, trainer)
                 for iteration in trainer.iterations():
                     keeper.done.append(_done(stream, number, iteration, trainer))

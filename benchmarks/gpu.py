@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,12 +41,11 @@ RUN_SECONDS, GRID_SECONDS, SHARE = 60, 900, 0.4  # wanted of one H200
 
 def measure(device: str, tiny: bool, out: Path) -> dict:
     """Everything, see above."""
+    data, timeline = _data(tiny)
     if tiny:
-        data, timeline = load("synthetic-tiny"), "generated"
         base, seeds = Config(steps_per_epoch=2, epochs_zero=1, epochs=1), 1
         rates = _rates(device, ((256, 256, 256),), 2**20)
     else:
-        data, timeline = thumos()
         base, seeds = Config(steps_per_epoch=200), experiments.SEEDS
         rates = _rates(device, BIG, 2**32)
     told = {"about": _about(device, timeline, data, base, seeds), "rates": rates, "rows": []}
@@ -50,12 +54,17 @@ def measure(device: str, tiny: bool, out: Path) -> dict:
         told["exact"] = exactness(data, short, device)
         save(told, out)
         for precision in ("fp32", "bf16"):
+            work = Work([base], precision, device)
             name = f"one AMS run, {precision}"
-            told["rows"].append(timed(name, data, [base], precision, 1, device, rates, RUN_SECONDS))
+            told["rows"].append(timed(name, data, work, 1, rates, RUN_SECONDS))
             save(told, out)
-        grid = experiments.paper_grid(base)
-        name = f"the paper's grid, {len(grid)} configs, seeds: {seeds}, bf16"
-        told["rows"].append(timed(name, data, grid, "bf16", seeds, device, rates, GRID_SECONDS))
+        work = Work(experiments.paper_grid(base), "bf16", device)
+        name = f"the paper's grid, {len(work.configs)} configs, bf16"
+        told["rows"].append(timed(f"{name}, one seed", data, work, 1, rates, GRID_SECONDS / seeds))
+        save(told, out)
+        with _processes(seeds, tiny, device) as pool:
+            name = f"{name}, seeds: {seeds}, a process each"
+            told["rows"].append(timed(name, data, work, seeds, rates, GRID_SECONDS, pool))
     finally:
         save(told, out)
     return told
@@ -99,24 +108,63 @@ def floor(data: Dataset, configs: Sequence[Config], item: int) -> Floor:
     return Floor(operations, moved)
 
 
+class Work(NamedTuple):
+    """What is trained for each seed."""
+
+    configs: list[Config]
+    precision: str
+    device: str
+
+    def train(self, data: Dataset, seed: int) -> None:
+        train(data, self.configs, seed, self.device, precision=self.precision)
+
+
+def _data(tiny: bool) -> tuple[Dataset, str]:
+    return (load("synthetic-tiny"), "generated") if tiny else thumos()
+
+
+@contextmanager
+def _processes(count: int, tiny: bool, device: str) -> Iterator[Executor]:
+    """So many, each with the data in memory and the device awake."""
+    spawn = multiprocessing.get_context("spawn")
+    everyone = spawn.Barrier(count)
+    with ProcessPoolExecutor(count, spawn, _begin, (tiny, device, everyone)) as pool:
+        pool.submit(abs, 0).result()  # when all are ready
+        yield pool
+
+
+def _begin(tiny: bool, device: str, everyone) -> None:
+    global DATA
+    torch.set_num_threads(1)
+    DATA = _data(tiny)[0]
+    Work([Config(steps_per_epoch=2, epochs_zero=1, epochs=1)], "bf16", device).train(DATA, 0)
+    everyone.wait()
+
+
+def _train(work: Work, seed: int) -> None:
+    work.train(DATA, seed)
+
+
 def timed(
     name: str,
     data: Dataset,
-    configs: Sequence[Config],
-    precision: str,
+    work: Work,
     seeds: int,
-    device: str,
     rates: dict[str, float],
     limit: float,
+    pool: Executor | None = None,
 ) -> dict:
     """Time of a training, everything included, beside its floors."""
-    least = floor(data, configs, BYTES[precision])
-    cuda = device == "cuda"
+    least = floor(data, work.configs, BYTES[work.precision])
+    cuda = work.device == "cuda" and pool is None
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     start = perf_counter()
-    for seed in range(seeds):
-        train(data, configs, seed, device, precision=precision)  # ends with a copy to the CPU
+    if pool is None:
+        for seed in range(seeds):
+            work.train(data, seed)  # ends with a copy to the CPU
+    else:
+        list(pool.map(partial(_train, work), range(seeds)))
     took = perf_counter() - start
     return {
         "name": name,

@@ -29,7 +29,8 @@ def product(dtype: torch.dtype = torch.float32, device: str = "cpu", shapes=PROD
     """Operations a second of a matrix product, sgemm in float32: the best of several sizes."""
     rates = []
     for n, k, m in shapes:
-        a, b = (torch.ones(size, dtype=dtype, device=device) for size in ((n, k), (k, m)))
+        # a GPU is faster on numbers that are all the same
+        a, b = (torch.randn(size, dtype=dtype, device=device) for size in ((n, k), (k, m)))
         out = a @ b
         rates.append(
             2 * n * k * m / best(lambda a=a, b=b, out=out: torch.mm(a, b, out=out), device)

@@ -320,8 +320,11 @@ def test_signals_are_left_alone_without_a_checkpoint_and_given_back_with_one(tmp
 
 
 def test_bf16_learns_much_the_same():
-    """Products with 8 bits of mantissa: the losses agree to that, and are not equal."""
-    exact, rough = (train(TINY, QUICK, precision=p) for p in ("fp32", "bf16"))
+    """Products with 8 bits of mantissa: the losses agree to that, and are not equal. (Features that
+    are narrower train in larger steps, in which any difference grows.)
+    """
+    data = load("synthetic-tiny", width=64)
+    exact, rough = (train(data, QUICK, precision=p) for p in ("fp32", "bf16"))
     losses = [np.array([h["classification"] for h in run.history]) for run in (exact, rough)]
     gap = np.abs(losses[1] / losses[0] - 1).max()
     assert 1e-7 < gap < 2**-8

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import counting
 import numpy as np
 import pytest
+import torch
 from counting import PHASES, STEPS, config, dataset
+from watch import after_steps
 
+from amslib import train
 from amslib.experiments import table_3
 
 OPERATIONS, CALLS, ALLOCATIONS = 500, 1000, 450  # of a step, at most
@@ -106,6 +112,22 @@ def test_passes_over_the_training_set(row, looks):
     _, looked = counting.passes(data, c)
     snippets = sum(video.num_snippets for video in data.train)
     assert sum(rows for _, rows in looked) == looks * c.iterations * snippets
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("data, configs", [HALF_CROPPED, MORE_MEMBERS], ids=["crops", "members"])
+def test_nothing_in_an_epoch_waits_for_the_gpu(data, configs):
+    configs = [*np.atleast_1d(configs), config(sampler="random"), config(aggregation="random")]
+    configs[-2:] = [replace(c, max_snippets=configs[0].max_snippets) for c in configs[-2:]]
+    steps = itertools.count(1)
+
+    def watch():
+        torch.cuda.set_sync_debug_mode("error" if next(steps) % STEPS else "default")
+
+    train(data, configs, device="cuda")  # what is done once for a process
+    with after_steps(watch):
+        train(data, configs, device="cuda")
+    assert next(steps) == len(PHASES) * STEPS + 1
 
 
 def test_members_that_stop_cost_nothing_afterwards():

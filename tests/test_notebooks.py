@@ -42,6 +42,8 @@ CHANGED = {
     "15_protocols": {"every": 2},
     "16_bring_your_own": {"steps_per_epoch": 3},
     "17_what_it_costs": {"width": 64},
+    "18_determinism": {"width": 8},
+    "19_past_one_machine": {"hours": 1000},
     "differences": {"decisions": ["score"], "dataset": "synthetic-tiny", "steps_per_epoch": 2},
     "demo": {"eta": 0.5},
 }

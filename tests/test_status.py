@@ -50,6 +50,7 @@ def test_it_counts_records_configs_and_time(root):
     assert "| made-up `fedcba98` | 2 | 3 | 2\N{NO-BREAK SPACE}min |" in page
     assert "| [](../one.ipynb) | 2 | 90\N{NO-BREAK SPACE}s |" in page and "prose" not in page
     assert "| torch | 1.2 |" in page and "| commit | abc1234 |" in page
+    assert "| processor | not recorded |" in page
 
 
 def test_it_says_when_a_record_is_of_other_code(root):

@@ -18,7 +18,10 @@ from amslib.records import method_fingerprint
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "book" / "status.md"
-MADE = ("python", "torch", "numpy", "device", "threads", "commit")
+MADE = (
+    *("python", "torch", "numpy", "device", "threads"),
+    *("system", "processor", "kernels", "products", "commit"),
+)
 PINNED = ("torch", "numpy", "jupyter-book", "sphinx", "nbval", "papermill", "pytest")
 TIMES: dict[str, list[str]] = {}  # by command: minutes and machine, measured by hand
 HEAD = """# Status
@@ -108,7 +111,7 @@ def _pinned(lock: str) -> str:
 
 def _each(known: dict[str, dict], what: str) -> list[str]:
     """Different values of an entry of "made", sorted."""
-    return sorted({str(about["made"][what]) for about in known.values()})
+    return sorted({str(about["made"].get(what, "not recorded")) for about in known.values()})
 
 
 def _duration(group: Iterable[dict]) -> str:
