@@ -690,6 +690,9 @@ ALLOWED = {
     ("amslib/data/pickles.py", "import pickle"): (
         "an Unpickler whose find_class knows eight names, all of them classes of that module"
     ),
+    ("amslib/machine.py", "import ctypes"): (
+        "calls mallopt of the C library of the process itself, with constants"
+    ),
 }
 
 
