@@ -115,6 +115,7 @@ def test_passes_over_the_training_set(row, looks):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("data, configs", [HALF_CROPPED, MORE_MEMBERS], ids=["crops", "members"])
 def test_nothing_in_an_epoch_waits_for_the_gpu(data, configs):
     configs = [*np.atleast_1d(configs), config(sampler="random"), config(aggregation="random")]
@@ -125,8 +126,11 @@ def test_nothing_in_an_epoch_waits_for_the_gpu(data, configs):
         torch.cuda.set_sync_debug_mode("error" if next(steps) % STEPS else "default")
 
     train(data, configs, device="cuda")  # what is done once for a process
-    with after_steps(watch):
-        train(data, configs, device="cuda")
+    try:
+        with after_steps(watch):
+            train(data, configs, device="cuda")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
     assert next(steps) == len(PHASES) * STEPS + 1
 
 
