@@ -50,7 +50,7 @@ def train(
     Args:
         dataset: only features and labels of the training videos are used, never segments.
         config: one config gives a `Run`, a list of configs a list of runs in its order.
-        seed: of everything random. Same seed and machine: bitwise the same result.
+        seed: of everything random. Same seed, machine and number of threads: bitwise the same.
         device: "auto" (CUDA if there is one, else the CPU) or any torch device.
         progress: show a progress bar on standard error.
         precision: "fp32", or "bf16" for the features and the products of the two layers; sampler,

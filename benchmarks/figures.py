@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import torch
+
+from amslib.machine import processor
 
 
 class Figures:
@@ -16,7 +17,7 @@ class Figures:
     def __init__(self):
         self.about = {
             "date": str(date.today()),
-            "processor": _processor(),
+            "processor": processor(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "python": platform.python_version(),
@@ -62,11 +63,3 @@ class Figures:
     def peak(self, name: str, size: int | None, limit: float | None = None) -> None:
         """Bytes."""
         self.memory.append(dict(name=name, bytes=size, limit=limit))
-
-
-def _processor() -> str:
-    """What Linux calls it."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
