@@ -325,7 +325,6 @@ class StreamTrainer:
         for branch in dict.fromkeys(key.partition("/")[0] for key in groups["now"]):
             own = {k.partition("/")[2]: p for k, p in groups["now"].items() if k.startswith(branch)}
             self.learners[branch] = Learner.of_state(own, self.common, device)
-        self._sources(self.branch)  # a state that is none of a random source is told here
 
 
 def _taught(

