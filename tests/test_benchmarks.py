@@ -134,6 +134,27 @@ def test_the_gpu_command_runs_on_a_cpu(tmp_path, capsys):
     assert f"the paper's grid, {len(paper_grid())} configs" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_the_gpu_command_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):
+    out, begun = tmp_path / "gpu.json", []
+
+    def timed(name, data, work, seeds, *rest):
+        if len(begun) == 1:
+            raise KeyboardInterrupt
+        begun.append((name, len(work.configs), seeds))
+        return {"name": name}
+
+    monkeypatch.setattr(gpu, "timed", timed)
+    with pytest.raises(KeyboardInterrupt):
+        gpu.measure("cpu", True, out)
+    assert [row["name"] for row in json.loads(out.read_text())["rows"]] == ["one AMS run, fp32"]
+    begun[:] = ["", ""]
+    told = gpu.measure("cpu", True, out)
+    grid = f"the paper's grid, {len(paper_grid())} configs, bf16, seeds: 1, a process each"
+    assert begun[2:] == [("one AMS run, bf16", 1, 1), (grid, len(paper_grid()), 1)]
+    assert [row["name"] for row in told["rows"]][:2] == ["one AMS run, fp32", "one AMS run, bf16"]
+
+
 def test_the_gpu_command_says_when_there_is_none(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit):
