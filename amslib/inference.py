@@ -87,15 +87,19 @@ def localize(
     video_scores = topk_mean(cas, topk)
     kept = torch.nonzero(at_least_one(video_scores, class_threshold))[:, 0]
     threshold = location_threshold(cas, threshold_factor, scope=threshold_scope)
+    values, above = cas.T.double().contiguous().numpy(), (cas > threshold).T.numpy()
     detections = []
     for k in kept.tolist():
-        values = cas[:, k].double().numpy()
-        for first, end in _runs((cas[:, k] > threshold[k]).numpy()):
-            seconds = np.array([first, end]) * snippet_seconds + offset_seconds
-            start, stop = seconds if duration is None else seconds.clip(max=duration)
-            if stop > start:
-                worth = float(SCORES[score](values, first, end))
-                detections.append(Detection(video, classes[k], float(start), float(stop), worth))
+        first, end = _runs(above[k])
+        start, stop = np.stack([first, end]) * snippet_seconds + offset_seconds
+        if duration is not None:
+            start, stop = start.clip(max=duration), stop.clip(max=duration)
+        worth = SCORES[score](values[k], first, end)
+        detections += [
+            Detection(video, classes[k], *proposal)
+            for proposal in zip(start.tolist(), stop.tolist(), worth.tolist(), strict=True)
+            if proposal[1] > proposal[0]
+        ]
     return detections
 
 
@@ -106,20 +110,29 @@ def at_least_one(scores: Tensor, threshold: float) -> Tensor:
     return torch.where(kept.any(-1, keepdim=True), kept, best)
 
 
-def _runs(above: np.ndarray) -> list[tuple[int, int]]:
-    """Half-open index ranges of consecutive True values."""
-    edges = np.flatnonzero(np.diff(above.astype(np.int8), prepend=0, append=0))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+def _runs(above: np.ndarray) -> np.ndarray:
+    """Half-open index ranges of consecutive True values, (2, runs)."""
+    return np.flatnonzero(np.diff(above.astype(np.int8), prepend=0, append=0)).reshape(-1, 2).T
 
 
-def _outer_inner_contrast(values: np.ndarray, first: int, end: int) -> float:
-    margin = max(1, round((end - first) / 4))
-    outside = np.r_[values[max(0, first - margin) : first], values[end : end + margin]]
-    return values[first:end].mean() - (outside.mean() if len(outside) else 0.0)
+def _highest(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    # inside a run, then from its end to the next, which nobody asks for
+    edges = np.stack([first, end], -1).ravel()
+    return np.maximum.reduceat(np.append(values, -np.inf), edges)[::2]
 
 
-SCORES = {
-    "maximum": lambda values, first, end: values[first:end].max(),
-    "mean": lambda values, first, end: values[first:end].mean(),
-    "oic": _outer_inner_contrast,
-}
+def _mean(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    return np.array([values[a:b].mean() for a, b in zip(first, end, strict=True)])
+
+
+def _outer_inner_contrast(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    outside = []
+    for a, b in zip(first, end, strict=True):
+        margin = max(1, round((b - a) / 4))
+        around = np.r_[values[max(0, a - margin) : a], values[b : b + margin]]
+        outside.append(around.mean() if len(around) else 0.0)
+    return _mean(values, first, end) - np.array(outside)
+
+
+# Scores of all proposals of a class, from its CAS (T,) and where they begin and end
+SCORES = {"maximum": _highest, "mean": _mean, "oic": _outer_inner_contrast}

@@ -96,7 +96,6 @@ class Keeper:
         if self.resumed and self.resumed[0] == self.place:
             with self._readable():
                 trainer.restore(*self.resumed[1:])
-                trainer._sources(trainer.branch)  # looks at the random states
             self.resumed = None
 
     @contextmanager

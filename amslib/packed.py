@@ -35,7 +35,7 @@ def topk_mean(logits: Tensor, batch: Batch, topk: int = 8) -> Tensor:
         lowest = batch.spread(_lowest_of_top(logits, batch, topk))
         weight = torch.ge(logits, lowest, out=torch.empty_like(logits))
         wanted = _counts(batch, topk).sum() * logits[:, 0].numel()
-        if logits.device.type != "cpu" or weight.count_nonzero() != wanted:
+        if logits.device.type != "cpu" or weight.sum(-2).double().sum() != wanted:
             tied = (logits == lowest).to(logits.dtype)
             surplus = batch.total(weight) - k[:, None]
             weight -= tied * batch.spread(surplus / batch.total(tied))
@@ -119,7 +119,7 @@ def coactivity_loss(
     entries = len(shared.videos) // 2
     if not entries:
         return logits.new_zeros(logits.shape[0])
-    rows = paired_rows(batch, shared)
+    rows = hidden.shape[-2]
     videos, classes = shared.on(logits.device)
     inside = (batch.video[:rows] == videos[:, None]).to(logits.dtype)  # (2E, n)
     scores = logits[:, :rows].index_select(-1, classes).transpose(-1, -2)

@@ -308,7 +308,11 @@ class StreamTrainer:
         return {name: p.detach().to("cpu", copy=True) for name, p in tensors.items()}, about
 
     def restore(self, tensors: dict[str, Tensor], about: dict) -> None:
-        """Stand where `state` was taken."""
+        """Stand where `state` was taken.
+
+        Raises:
+            Exception: of any kind; the tensors or the data are not what `state` gave.
+        """
         for name in PLACE:
             setattr(self, name, about[name])
         groups: dict[str, dict] = {"losses": {}, "now": {}, "start": {}, "random": {}}
@@ -325,6 +329,7 @@ class StreamTrainer:
         for branch in dict.fromkeys(key.partition("/")[0] for key in groups["now"]):
             own = {k.partition("/")[2]: p for k, p in groups["now"].items() if k.startswith(branch)}
             self.learners[branch] = Learner.of_state(own, self.common, device)
+        self._sources(self.branch)  # a state that is none of a random source is told here
 
 
 def _taught(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
@@ -19,7 +16,6 @@ from .config import Config
 from .data.video import Video
 from .detections import Detection
 from .device import pick_device
-from .files import write_whole
 from .forward import plan_positions, read, supp_cas
 from .inference import at_least_one, fuse, localize
 from .model import Branches, activate, heads, probabilities
@@ -28,8 +24,7 @@ from .overview import CHUNK
 from .packed import topk_mean
 from .randomness import torch_generator
 from .sampler import one_class
-
-FORMAT = 1  # of the saved files
+from .saved import read_run, write_run
 
 
 class Run:
@@ -236,23 +231,8 @@ class Run:
         Raises:
             OSError: they cannot be written, e.g. on a full disk; a run that was there stays whole.
         """
-        folder = Path(folder)
-        tensors = {
-            f"{iteration}/{stream}/{branch}/{name}": p
-            for iteration, streams in enumerate(self.states)
-            for stream, branches in streams.items()
-            for branch, state in branches.items()
-            for name, p in state.items()
-        }
-        about = {
-            "format": FORMAT,
-            "config": asdict(self.config),
-            "classes": self.classes,
-            "seed": self.seed,
-            "history": self.history,
-        }
-        text = json.dumps(about, indent=1) + "\n"
-        write_whole({folder / "run.safetensors": save(tensors), folder / "run.json": text.encode()})
+        about = {"classes": self.classes, "seed": self.seed, "history": self.history}
+        write_run(Path(folder), self.config, about, self.states)
 
     @classmethod
     def load(cls, folder: str | Path) -> Run:
@@ -260,32 +240,9 @@ class Run:
 
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: the files are of another format or damaged.
+            ValueError: the files are of another format, damaged, or not of one run.
         """
-        folder = Path(folder)
-        for name in ("run.json", "run.safetensors"):
-            if not (folder / name).is_file():
-                raise FileNotFoundError(
-                    f"{folder / name}: no such file; pass a folder written by `train --out`"
-                )
-        try:
-            about = json.loads((folder / "run.json").read_text())
-            if about["format"] != FORMAT:
-                raise ValueError(f"format {about['format']}, expected {FORMAT}")
-            run = cls(Config(**about["config"]), about["classes"], about["seed"])
-            run.history = about["history"]
-            with safe_open(folder / "run.safetensors", "pt") as file:
-                run.states = _nested({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-        except Exception as error:
-            raise ValueError(f"{folder}: not a readable run ({error}); train it again") from error
+        config, about, states = read_run(Path(folder))
+        run = cls(config, about["classes"], about["seed"])
+        run.history, run.states = about["history"], states
         return run
-
-
-def _nested(tensors: Mapping[str, Tensor]) -> list[dict]:
-    """From "iteration/stream/branch/name" keys back to states."""
-    iterations = 1 + max(int(key.split("/")[0]) for key in tensors)
-    states: list[dict] = [{} for _ in range(iterations)]
-    for key, p in tensors.items():
-        iteration, stream, branch, name = key.split("/")
-        states[int(iteration)].setdefault(stream, {}).setdefault(branch, {})[name] = p
-    return states

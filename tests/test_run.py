@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from amslib import Config, Run, fuse, load, train
 
@@ -35,6 +37,33 @@ def test_a_missing_or_damaged_run_is_refused(tmp_path):
     (tmp_path / "run.safetensors").write_bytes(whole)
     (tmp_path / "run.json").write_text('{"format": 99}')
     with pytest.raises(ValueError, match="format 99"):
+        Run.load(tmp_path)
+
+
+OTHERS = {
+    "one branch": lambda w, about: about["config"].update(
+        branches=1, sampler="none", supervision="none"
+    ),
+    "another width": lambda w, about: about["config"].update(hidden=8),
+    "more iterations": lambda w, about: about["config"].update(iterations=2),
+    "a background class": lambda w, about: about["config"].update(background=True),
+    "one class fewer": lambda w, about: about["classes"].pop(),
+    "a weight under another name": lambda w, about: w.update(x=w.pop("0/rgb/base/bias1")),
+    "a weight too many": lambda w, about: w.update({"2/rgb/base/bias1": torch.ones(1)}),
+    "a weight that is a number": lambda w, about: w.update({"0/rgb/supp/weight1": torch.ones(())}),
+    "two models in one": lambda w, about: w.update({k: p.repeat(2, 1, 1) for k, p in w.items()}),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_weights_that_are_not_those_of_the_config_are_refused(tmp_path, what):
+    RUN.save(tmp_path)
+    about = json.loads((tmp_path / "run.json").read_text())
+    weights = load_file(tmp_path / "run.safetensors")
+    OTHERS[what](weights, about)
+    (tmp_path / "run.json").write_text(json.dumps(about))
+    save_file(weights, tmp_path / "run.safetensors")
+    with pytest.raises(ValueError, match="not a readable run"):
         Run.load(tmp_path)
 
 

@@ -1,6 +1,6 @@
 """Recompute committed records with changed code of the method, and compare every digit.
 
-    python tools/compare_method.py             all records of seed 0: an hour on one core
+    python tools/compare_method.py             all records of seed 0: an hour of one core
     python tools/compare_method.py --data synthetic-tiny       seconds
 
 Where all are equal, the code is entered in `results/same_numbers.toml` and the records stand; where
@@ -14,13 +14,14 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 
-import torch
 from tqdm import tqdm
 
 from amslib import Config, load, records, train
 from amslib.records import COMMITTED, SAME_NUMBERS, code_fingerprint
 from amslib.train import groups_of
+from amslib.workers import processes
 
 FILE_HEAD = (
     "# Code of the method (see METHOD in amslib/records.py) that gave the same numbers, digit\n"
@@ -36,15 +37,23 @@ def committed(dataset, seed: int) -> list[dict]:
     return [c for c in contents if c["seed"] == seed and c["dataset"]["fingerprint"] == mark]
 
 
-def differing(dataset, seed: int, contents: Sequence[dict]) -> list[str]:
+def differing(data: str, seed: int, contents: Sequence[dict]) -> list[str]:
     """Keys of the records that come out otherwise now."""
+    groups = sorted(trained_together(contents), key=len, reverse=True)
+    with processes() as pool:
+        found = pool.map(partial(_differing, data, seed), groups)
+        told = tqdm(found, total=len(groups), unit="group", disable=not sys.stderr.isatty())
+        return [key for keys in told for key in keys]
+
+
+def _differing(data: str, seed: int, group: Sequence[dict]) -> list[str]:
+    dataset = load(data)
+    runs = train(dataset, [Config(**content["config"]) for content in group], seed, "cpu")
     wrong = []
-    for group in tqdm(trained_together(contents), unit="group", disable=not sys.stderr.isatty()):
-        runs = train(dataset, [Config(**content["config"]) for content in group], seed, "cpu")
-        for content, run in zip(group, runs, strict=True):
-            again = [records._scores(run, dataset, k, "cpu") for k in range(len(run.states))]
-            if json.loads(json.dumps(again)) != content["iterations"]:
-                wrong.append(content["key"])
+    for content, run in zip(group, runs, strict=True):
+        again = [records._scores(run, dataset, k, "cpu") for k in range(len(run.states))]
+        if json.loads(json.dumps(again)) != content["iterations"]:
+            wrong.append(content["key"])
     return wrong
 
 
@@ -65,11 +74,9 @@ def main() -> None:
     parser.add_argument("--data", default="synthetic", help="synthetic or synthetic-tiny")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    torch.set_num_threads(1)
-    dataset = load(chosen.data)
-    contents = committed(dataset, chosen.seed)
+    contents = committed(load(chosen.data), chosen.seed)
     (made_by,) = {content["made"]["method"] for content in contents}
-    wrong = differing(dataset, chosen.seed, contents)
+    wrong = differing(chosen.data, chosen.seed, contents)
     if wrong:
         sys.exit(f"{len(wrong)} of {len(contents)} records differ: {', '.join(wrong)}")
     if made_by != code_fingerprint():
