@@ -8,7 +8,7 @@ import pytest
 import write_status
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from amslib.records import method_fingerprint
+from amslib.method import method_fingerprint
 
 KEYS = ("0123456789abcdef", "0123456789abcde0", "0123456789abcde1")
 

@@ -14,7 +14,7 @@ import nbformat
 import yaml
 
 from amslib import tables
-from amslib.records import method_fingerprint
+from amslib.method import method_fingerprint
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "book" / "status.md"
