@@ -21,6 +21,7 @@ from helpers import close
 from amslib import Config, evaluate, load, records, run_grid
 from amslib.diagnostics import detection_quality, pseudo_label_quality
 from amslib.evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU
+from amslib.experiments import table_3
 from amslib.machine import described
 from amslib.method import method_fingerprint
 from amslib.records import record_key

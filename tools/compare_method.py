@@ -3,8 +3,8 @@
     python tools/compare_method.py             all records of seed 0: an hour of one core
     python tools/compare_method.py --data synthetic-tiny       seconds, to begin with
 
-Where all of seed 0 are equal, the code is entered in `results/same_numbers.toml` and the records stand; where
-one is not, nothing is written and the records have to be made anew (`make reproduce-all`). It
+Where all of seed 0 are equal, the code is entered in `results/same_numbers.toml` and the records
+stand; where one is not, nothing is written and they have to be made anew (`make reproduce-all`). It
 compares on one thread, as the records were made, and on the kind of CPU they were made on.
 """
 
