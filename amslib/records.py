@@ -47,8 +47,9 @@ class Record:
         dataset: name and fingerprint of the data.
         iterations: one entry an iteration, 0 first: at each of `LEVELS` of IoU the
             ``Evaluation.to_dict()`` on the test videos, and the "quality" of what is marked.
-        made: method, commit, what `machine.described` tells of the machine, and seconds: what may
-            explain a difference. Records of earlier versions tell less.
+        made: method, commit, what `machine.described` tells of the machine, members, so many
+            configs trained as one model (among others the last digits are others), and seconds:
+            what may explain a difference. Records of earlier versions tell less.
         folder: where the record lies; a trained run may lie beside it.
     """
 
@@ -148,7 +149,7 @@ def compute(
     start = time.perf_counter()
     trained = train(dataset, configs, seed, device, progress)
     shared = (time.perf_counter() - start) / len(trained)
-    files, made = {}, _made(device)
+    files, made = {}, _made(device) | {"members": len(trained)}
     for key, config, run in zip(keys, configs, trained, strict=True):
         start = time.perf_counter()
         about = {

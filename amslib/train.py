@@ -45,7 +45,7 @@ def train(
 
     A list of configs is trained side by side as one batched model. All members see the same
     batches, crops, initial weights and dropout masks, and share phase zero: differences between
-    them come from the configs alone, and none depends on which others ride along.
+    them come from the configs alone; which others ride along changes last digits at most.
 
     Args:
         dataset: only features and labels of the training videos are used, never segments.
