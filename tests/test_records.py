@@ -83,7 +83,8 @@ def test_a_record_holds_what_the_run_scores(committed, tmp_path):
             1e-6,
         )
         close(quality["test"]["fused"], detection_quality(run, TINY.test, iteration), 1e-6)
-    assert record.made.keys() == {"method", "commit", "seconds", *described("cpu")}
+    assert record.made.keys() == {"method", "commit", "members", "seconds", *described("cpu")}
+    assert record.made["members"] == 1
     assert record.made["method"] == method_fingerprint() and record.made["device"] != "auto"
 
 
