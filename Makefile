@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# a process a core, each file of tests in one of them
+SPREAD := -n auto --maxprocesses 4 --dist loadscope
 MATHJAX := book/_static/mathjax/tex-svg-full.js
 
 .PHONY: book test setup notebooks reproduce reproduce-all bench
@@ -16,8 +18,8 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/python -c "import matplotlib.pyplot"
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbval notebooks book
+	$(BIN)/python -m pytest $(SPREAD)
+	$(BIN)/python -m pytest $(SPREAD) --nbval notebooks book
 
 setup: $(READY)
 
