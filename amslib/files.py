@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
 def write_whole(files: Mapping[Path, bytes | memoryview]) -> None:
-    """Write files that belong together; they get their names once all are on the disk.
+    """Write files that belong together; folders are made if missing.
 
-    Folders are made if missing. Older files of these names stay if the new ones cannot be written.
-    While several are replaced, all but the first are away: a reader finds the old ones, the new
-    ones, or one missing, and never a mixture.
+    Each is whole or not there at any time. They get their names one by one, once all are on the
+    disk; until then, older files of these names stay. While they are replaced, all but the first
+    are away: a process that is stopped there leaves some missing, never old ones beside new ones. A
+    reader that opens one before and another after gets both, though.
 
     Raises:
         OSError: a file cannot be written; it is named, with the reason and what to do. Of the
             reason's own class and `errno`.
     """
+    with _on_disk(files) as parts:
+        for file in list(files)[1:]:
+            file.unlink(missing_ok=True)
+        for file, part in parts.items():
+            part.replace(file)
+
+
+def write_once(file: Path, content: bytes) -> None:
+    """Write a file, whole or not at all, unless there is one: of many writers the first counts.
+
+    On a disk that knows no hard links, the last of those that write at the same moment.
+
+    Raises:
+        OSError: see `write_whole`.
+    """
+    with _on_disk({file: content}) as parts:
+        try:
+            os.link(parts[file], file)
+        except OSError:  # it is there, or there are no links
+            if not file.exists():
+                parts[file].replace(file)
+
+
+@contextmanager
+def _on_disk(files: Mapping[Path, bytes | memoryview]) -> Iterator[dict[Path, Path]]:
+    """Where the content of each file is, to be given its name; what gets none is removed."""
     parts = {file: file.with_name(f".{uuid.uuid4().hex}") for file in files}
     try:
         for file, part in parts.items():
@@ -28,12 +55,9 @@ def write_whole(files: Mapping[Path, bytes | memoryview]) -> None:
                 scratch.write(files[file])
                 scratch.flush()
                 os.fsync(scratch.fileno())
-        for file in list(files)[1:]:
-            file.unlink(missing_ok=True)
-        for file, part in parts.items():
-            part.replace(file)
+        yield parts
     except OSError as reason:
-        raise _told(file, reason) from reason
+        raise _told(reason.filename2 or file, reason) from reason
     finally:
         for part in parts.values():
             with suppress(OSError):  # a folder that cannot be written to
@@ -57,7 +81,7 @@ def check_writable(folder: Path) -> None:
             trial.unlink()
 
 
-def _told(file: Path, reason: OSError) -> OSError:
+def _told(file: Path | str, reason: OSError) -> OSError:
     mend = "Make room on the disk, or name a folder that can be written to"
     error = type(reason)(f"{file}: cannot be written ({reason.strerror or reason}). {mend}")
     error.errno = reason.errno

@@ -23,7 +23,7 @@ from .config import Config
 from .data.video import Dataset
 from .diagnostics import Quality, fused_quality, pseudo_label_quality
 from .evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU, Evaluation, evaluate
-from .files import write_whole
+from .files import write_once
 from .inference import fuse
 from .machine import described
 from .method import method_fingerprint
@@ -185,7 +185,7 @@ def write(path: Path, content: bytes) -> None:
         OSError: the folder cannot be written, or the disk is full.
     """
     if not path.exists():
-        write_whole({path: content})
+        write_once(path, content)
 
 
 def _scores(run: Run, dataset: Dataset, iteration: int, device: str) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import re
@@ -9,6 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -154,6 +156,47 @@ def test_a_full_disk_fails_the_unit_and_no_other(tmp_path, monkeypatch):
 
 
 def test_a_file_is_written_once(tmp_path):
+    for content in (b"first", b"second"):
+        records.write(tmp_path / "a.json", content)
+    assert (tmp_path / "a.json").read_bytes() == b"first" and names(tmp_path) == ["a.json"]
+
+
+def test_of_two_that_write_at_once_the_first_counts(tmp_path, monkeypatch):
+    """The second finds no file, and by the time that its own is on the disk, there is one."""
+    path, fsync = tmp_path / "a.json", os.fsync
+
+    def overtaken(file):
+        monkeypatch.setattr(os, "fsync", fsync)
+        records.write(path, b"first")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", overtaken)
+    records.write(path, b"second")
+    assert path.read_bytes() == b"first" and names(tmp_path) == ["a.json"]
+
+
+def test_threads_that_write_at_once_all_read_the_same(tmp_path, monkeypatch):
+    path, fsync, ready = tmp_path / "a.json", os.fsync, threading.Barrier(8)
+
+    def together(file):
+        fsync(file)
+        ready.wait(60)
+
+    def write(number: int) -> bytes:
+        records.write(path, b"%d" % number)
+        return path.read_bytes()
+
+    monkeypatch.setattr(os, "fsync", together)
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(write, range(8)))) == 1
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_a_disk_without_links_is_written_to(tmp_path, monkeypatch):
+    def unknown(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", unknown)
     for content in (b"first", b"second"):
         records.write(tmp_path / "a.json", content)
     assert (tmp_path / "a.json").read_bytes() == b"first" and names(tmp_path) == ["a.json"]
