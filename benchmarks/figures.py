@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import platform
 from datetime import date
 
 import numpy as np
-import torch
 
-from amslib.machine import processor
+from amslib.machine import described
+from amslib.method import method_fingerprint
 
 
 class Figures:
     """What was measured: everything that the chapter shows."""
 
     def __init__(self):
+        # made before a fixture sets one thread: "threads" is that of rows whose names tell none
         self.about = {
             "date": str(date.today()),
-            "processor": processor(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
+            "method": method_fingerprint(),
+            **described("cpu"),
         }
         self.rates: dict[str, float] = {}
         self.rows: list[dict] = []

@@ -5,7 +5,8 @@
 First the rates of the device are measured, and the two floors written down: the arithmetic that
 must be done at the rate of products in bf16, and the bytes that must be moved at the rate of a
 copy. Then follows what it took. What is measured is written at once, and a call that was cut off
-goes on from there. With --tiny everything is small, to try the command on any machine.
+goes on from there; rows of other code of the method or of another machine are not kept. With --tiny
+everything is small, to try the command on any machine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +34,7 @@ from report import columns, seconds
 
 from amslib import Config, Dataset, Run, experiments, load, train
 from amslib.device import pick_device
+from amslib.method import method_fingerprint
 from amslib.train import groups_of
 
 BYTES = {"fp32": 4, "bf16": 2}  # of a feature
@@ -75,14 +78,20 @@ def measure(device: str, tiny: bool, out: Path) -> dict:
 def _rows(about: dict, out: Path) -> list[dict]:
     """What an earlier call has measured of the same."""
     told = json.loads(out.read_text()) if out.exists() else {}
-    same = {**told.get("about", {}), "date": about["date"]} == about
-    return told["rows"] if same else []
+    was = told.get("about", {}) | {"date": about["date"]}
+    if was == about:
+        return told["rows"]
+    if told:
+        changed = [name for name in was.keys() | about.keys() if was.get(name) != about.get(name)]
+        print(f"{out} is of another {', '.join(sorted(changed))}: begun anew", file=sys.stderr)
+    return []
 
 
 def _about(device: str, timeline: str, data: Dataset, config: Config, seeds: int) -> dict:
     cuda = pick_device(device).type == "cuda"
     return {
         "date": str(date.today()),
+        "method": method_fingerprint(),
         "device": torch.cuda.get_device_name() if cuda else "CPU",
         "torch": torch.__version__,
         "timeline": timeline,

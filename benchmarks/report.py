@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from amslib.method import method_fingerprint
+
 
 def columns(lines: list[list[str]]) -> str:
     """Cells side by side, the first column to the left."""
@@ -52,6 +54,19 @@ def parts(shares: dict[str, dict[str, float]]) -> list[list[str]]:
     return [["share of", *shares]] + [
         [name, *(f"{of.get(name, 0):.1%}" for of in shares.values())] for name in names
     ]
+
+
+def outdated(files: dict[str, dict]) -> str:
+    """A sentence that names the files measured with other code than the present, "" for none.
+
+    Args:
+        files: by name, what holds a file's "method"; old files lack it.
+    """
+    method = method_fingerprint()
+    names = [f"`{name}`" for name, about in files.items() if about.get("method") != method]
+    if not names:
+        return ""
+    return f"Measured with other code of the method than the present one: {', '.join(names)}."
 
 
 def report(measured: dict) -> str:

@@ -22,6 +22,7 @@ from watch import OTHER, WHOLE, Watch, of_schedule
 from amslib import Config, load, train
 from amslib.batches import PairSampler
 from amslib.experiments import paper_grid
+from amslib.method import method_fingerprint
 
 SIZE = Sizes(width=8, hidden=16, logits=4)
 
@@ -120,6 +121,14 @@ def test_figures_are_shares_of_what_the_machine_can_do():
     assert figures.growth[0]["slope"] == pytest.approx(2)
     told = report.report(vars(figures))
     assert "25.0% of sgemm" in told and "85%" in told and "2.00" in told
+    assert figures.about["threads"] == torch.get_num_threads()
+
+
+def test_files_measured_with_other_code_are_named():
+    present = Figures().about
+    assert report.outdated({"a": present}) == ""
+    told = report.outdated({"a": present, "b": {}, "c": present | {"method": "other"}})
+    assert told.endswith("present one: `b`, `c`.")
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -153,6 +162,15 @@ def test_the_gpu_command_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):
     grid = f"the paper's grid, {len(paper_grid())} configs, bf16, seeds: 1, a process each"
     assert begun[2:] == [("one AMS run, bf16", 1, 1), (grid, len(paper_grid()), 1)]
     assert [row["name"] for row in told["rows"]][:2] == ["one AMS run, fp32", "one AMS run, bf16"]
+    assert told["about"]["method"] == method_fingerprint()
+
+
+def test_the_gpu_command_keeps_no_rows_of_other_code(tmp_path, capsys):
+    out, about = tmp_path / "gpu.json", {"date": "today", "method": "this"}
+    out.write_text(json.dumps({"about": about | {"date": "before"}, "rows": [1]}))
+    assert gpu._rows(about, out) == [1] and not capsys.readouterr().err
+    assert gpu._rows(about | {"method": "other"}, out) == []
+    assert "another method: begun anew" in capsys.readouterr().err
 
 
 def test_the_gpu_command_says_when_there_is_none(tmp_path, capsys, monkeypatch):

@@ -13,6 +13,7 @@ import torch
 from measure_determinism import MOMENTS, REFERENCE, Setting, apart, settings, shaken, trained
 
 from amslib import Config, load, machine
+from amslib.method import method_fingerprint
 
 TINY = load("synthetic-tiny", width=8)
 QUICK = Config(steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
@@ -130,6 +131,21 @@ def test_a_setting_that_fails_is_told_and_the_others_go_on(tmp_path, monkeypatch
     (tmp_path / "there").mkdir()
     there = measure_determinism.rows("short", chosen[:2], tmp_path / "there", tmp_path)
     assert [(row["of"], row["equal"]) for row in there] == [("the same there", True)] * 2
+
+
+def test_the_file_tells_its_code_and_takes_no_rows_of_other_code(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measure_determinism, "rows", lambda *_: [])
+    monkeypatch.setattr(measure_determinism, "scores", lambda *_: {})
+    out = tmp_path / "out.json"
+    measure_determinism.main(["--out", str(out)])
+    there = ["--out", str(out), "--against", str(tmp_path)]
+    measure_determinism.main(there)
+    told = json.loads(out.read_text())
+    assert told["method"] == method_fingerprint() and len(told["elsewhere"]) == 1
+    out.write_text(json.dumps(told | {"method": "other"}))
+    with pytest.raises(SystemExit):
+        measure_determinism.main(there)
+    assert "other code" in capsys.readouterr().err
 
 
 def test_settings_train_in_their_own_environment(monkeypatch, tmp_path):

@@ -28,6 +28,7 @@ from safetensors.numpy import load_file, save_file
 
 from amslib import Config, Dataset, evaluate, load, train
 from amslib.machine import CHOICES, described
+from amslib.method import method_fingerprint
 
 OUT = Path(__file__).parents[1] / "book" / "_static" / "determinism.json"
 REFERENCE = "reference"
@@ -225,7 +226,8 @@ def scores(path: Path) -> dict[str, float]:
 def measured(full: bool, keep: Path | None, folder: Path) -> dict:
     """All settings on this machine."""
     found = settings(torch.backends.cpu.get_cpu_capability(), torch.cuda.is_available())
-    told = {"made": described("cpu"), "noise": NOISE, "scales": {}, "elsewhere": []}
+    told = {"method": method_fingerprint(), "made": described("cpu")}
+    told |= {"noise": NOISE, "scales": {}, "elsewhere": []}
     for scale in ("short", "full") if full else ("short",):
         inside = folder / scale
         inside.mkdir()
@@ -271,6 +273,8 @@ def main(words: list[str] | None = None) -> None:
     with TemporaryDirectory() as folder:
         if given.against:
             told = json.loads(given.out.read_text())
+            if told.get("method") != method_fingerprint():
+                parser.error(f"{given.out} is of other code of the method: measure it anew first")
             told["elsewhere"].append(elsewhere(given.against, Path(folder)))
         else:
             told = measured(given.full, given.keep, Path(folder))

@@ -17,12 +17,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from amslib import Dataset, load
 from amslib.data import convert
+from amslib.machine import described
+from amslib.method import method_fingerprint
 
 OUT = Path(__file__).parents[1] / "book" / "_static" / "scale.json"
 NARROW, WIDE = 32, 1024
@@ -98,6 +101,9 @@ def main() -> None:
     dataset = load(chosen.folder)
     videos = (*dataset.train, *dataset.test)
     about = {
+        "date": str(date.today()),
+        "method": method_fingerprint(),
+        "made": described("cpu"),
         "videos": {"train": len(dataset.train), "test": len(dataset.test)},
         "classes": len(dataset.classes),
         "snippets": {
