@@ -34,7 +34,7 @@ from report import columns, seconds
 
 from amslib import Config, Dataset, Run, experiments, load, train
 from amslib.device import pick_device
-from amslib.method import method_fingerprint
+from amslib.method import code_fingerprint
 from amslib.train import groups_of
 
 BYTES = {"fp32": 4, "bf16": 2}  # of a feature
@@ -91,7 +91,7 @@ def _about(device: str, timeline: str, data: Dataset, config: Config, seeds: int
     cuda = pick_device(device).type == "cuda"
     return {
         "date": str(date.today()),
-        "method": method_fingerprint(),
+        "code": code_fingerprint(),
         "device": torch.cuda.get_device_name() if cuda else "CPU",
         "torch": torch.__version__,
         "timeline": timeline,

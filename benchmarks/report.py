@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amslib.method import method_fingerprint
+from amslib.method import code_fingerprint
 
 
 def columns(lines: list[list[str]]) -> str:
@@ -60,10 +60,10 @@ def outdated(files: dict[str, dict]) -> str:
     """A sentence that names the files measured with other code than the present, "" for none.
 
     Args:
-        files: by name, what holds a file's "method"; old files lack it.
+        files: by name, what holds a file's "code"; old files lack it.
     """
-    method = method_fingerprint()
-    names = [f"`{name}`" for name, about in files.items() if about.get("method") != method]
+    code = code_fingerprint()
+    names = [f"`{name}`" for name, about in files.items() if about.get("code") != code]
     if not names:
         return ""
     return f"Measured with other code of the method than the present one: {', '.join(names)}."

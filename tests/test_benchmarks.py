@@ -22,7 +22,7 @@ from watch import OTHER, WHOLE, Watch, of_schedule
 from amslib import Config, load, train
 from amslib.batches import PairSampler
 from amslib.experiments import paper_grid
-from amslib.method import method_fingerprint
+from amslib.method import code_fingerprint
 
 SIZE = Sizes(width=8, hidden=16, logits=4)
 
@@ -127,7 +127,7 @@ def test_figures_are_shares_of_what_the_machine_can_do():
 def test_files_measured_with_other_code_are_named():
     present = Figures().about
     assert report.outdated({"a": present}) == ""
-    told = report.outdated({"a": present, "b": {}, "c": present | {"method": "other"}})
+    told = report.outdated({"a": present, "b": {}, "c": present | {"code": "other"}})
     assert told.endswith("present one: `b`, `c`.")
 
 
@@ -162,15 +162,15 @@ def test_the_gpu_command_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):
     grid = f"the paper's grid, {len(paper_grid())} configs, bf16, seeds: 1, a process each"
     assert begun[2:] == [("one AMS run, bf16", 1, 1), (grid, len(paper_grid()), 1)]
     assert [row["name"] for row in told["rows"]][:2] == ["one AMS run, fp32", "one AMS run, bf16"]
-    assert told["about"]["method"] == method_fingerprint()
+    assert told["about"]["code"] == code_fingerprint()
 
 
 def test_the_gpu_command_keeps_no_rows_of_other_code(tmp_path, capsys):
-    out, about = tmp_path / "gpu.json", {"date": "today", "method": "this"}
+    out, about = tmp_path / "gpu.json", {"date": "today", "code": "this"}
     out.write_text(json.dumps({"about": about | {"date": "before"}, "rows": [1]}))
     assert gpu._rows(about, out) == [1] and not capsys.readouterr().err
-    assert gpu._rows(about | {"method": "other"}, out) == []
-    assert "another method: begun anew" in capsys.readouterr().err
+    assert gpu._rows(about | {"code": "other"}, out) == []
+    assert "another code: begun anew" in capsys.readouterr().err
 
 
 def test_the_gpu_command_says_when_there_is_none(tmp_path, capsys, monkeypatch):
