@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -18,8 +19,8 @@ WAIT = 10  # seconds for an answer of a scheduler
 
 @contextmanager
 def processes(count: int | None = None) -> Iterator[ProcessPoolExecutor]:
-    """As many as there are cores, or `count`, of one thread each: none waits for another, and sums
-    are taken in the same order on every machine. Ctrl-C ends them.
+    """As many as there are cores, or `count`, of one thread each: none waits for another, and no
+    sum depends on how many cores there are. Ctrl-C ends them, and so does the end of the caller.
     """
     others = multiprocessing.active_children()
     spawn = multiprocessing.get_context("spawn")
@@ -38,6 +39,13 @@ def _begin() -> None:
     torch.set_num_threads(1)
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, which an ended process leaves behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the caller ends the process
+    threading.Thread(target=_end_with_caller, daemon=True).start()
+
+
+def _end_with_caller() -> None:
+    """A caller that is killed ends none of its processes."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 class Cluster(Executor):
@@ -69,7 +77,7 @@ def cluster(address: str) -> Iterator[Cluster]:
 
     Raises:
         OSError: no scheduler answers there.
-        ValueError: Dask is not installed, or the address is none.
+        ValueError: Dask is not installed, or cannot use such an address.
     """
     try:
         from distributed import Client
@@ -77,7 +85,11 @@ def cluster(address: str) -> Iterator[Cluster]:
         raise ValueError("a cluster needs Dask; pip install dask distributed") from error
     try:
         client = Client(address, timeout=WAIT)
-    except (OSError, ValueError) as error:
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"scheduler {address}: cannot be used ({error}); expected e.g. tcp://10.0.0.1:8786"
+        ) from error
+    except OSError as error:
         raise OSError(f"scheduler {address}: no answer in {WAIT} s ({error}); is it up?") from error
     with client:
         yield Cluster(client)

@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,6 +93,32 @@ def test_a_unit_that_fails_is_told_and_does_not_stop_the_rest(threads, second_se
     assert "FloatingPointError: the loss is nan" in told and "in fail" in told
     kept = {records.record_key(c, s, TINY) + ".json" for c in (QUICK, OTHER) for s in (0, 2)}
     assert set(names(tmp_path)) == kept
+
+
+CALLER = """
+import time
+from amslib.workers import processes
+with processes(1) as pool:
+    print(pool.submit(round, 1.5).result(), flush=True)
+    pool.submit(time.sleep, 600)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_processes_of_a_killed_caller_end(number):
+    """All of them have its standard output, which is at its end when the last is gone."""
+    command = [sys.executable, "-c", CALLER]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as caller:
+        try:
+            assert caller.stdout.readline() == "2\n"
+            caller.send_signal(number)
+            assert caller.communicate(timeout=30)[0] == "" and caller.returncode == -number
+        finally:
+            with suppress(ProcessLookupError):  # there is none
+                os.killpg(caller.pid, signal.SIGKILL)
 
 
 class Deadly(dict):
@@ -323,7 +350,8 @@ def test_a_pool_runs_no_more_than_it_has_processes():
     [
         (["--experiment", "tabel3"], "did you mean 'table3'?"),
         (["--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], "either --workers or --scheduler"),
-        (["--scheduler", "nonsense://"], "scheduler nonsense://"),
+        (["--scheduler", "nonsense://"], "scheduler nonsense://: cannot be used (unknown address"),
+        (["--scheduler", "tcp://10.0.0.1"], "tcp://10.0.0.1: cannot be used (missing port number"),
     ],
     ids=" ".join,
 )
