@@ -1,8 +1,9 @@
-"""Random videos for the tests, alone and in a padded batch, and disks that are full or locked."""
+"""Random videos, alone and in a padded batch, disks that are full or locked, and Ctrl-C."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,3 +59,8 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 def lock(folder: Path) -> None:
     """Make a `small_disk` read-only; bits of permission would not stop root."""
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True, capture_output=True)
+
+
+def heed_ctrl_c() -> None:
+    """As `preexec_fn`: what a script starts in the background, and its children, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
