@@ -23,7 +23,7 @@ def write_run(folder: Path, config: Config, about: dict, states: list[dict]) -> 
     """Write the `states` of a run, its config and other plain data.
 
     Raises:
-        OSError: they cannot be written, e.g. on a full disk; a run that was there stays whole.
+        OSError: they cannot be written; on a full disk, a run that was there stays.
     """
     tensors = {
         f"{iteration}/{stream}/{branch}/{name}": p
@@ -53,11 +53,26 @@ def read_run(folder: Path) -> tuple[Config, dict, list[dict]]:
         if about["format"] != FORMAT:
             raise ValueError(f"format {about['format']}, expected {FORMAT}")
         config = Config(**about["config"])
+        _check(about)
         with safe_open(folder / WEIGHTS, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         return config, about, _states(tensors, config, len(about["classes"]))
     except Exception as error:
         raise ValueError(f"{folder}: not a readable run ({error}); train it again") from error
+
+
+def _check(about: dict) -> None:
+    """The plain data of `Run.save`.
+
+    Raises:
+        ValueError: one is missing, or of another kind.
+    """
+    if type(about.get("seed")) is not int:
+        raise ValueError("no whole number as its seed")
+    for name, kind in (("classes", str), ("history", dict)):
+        entries = about.get(name)
+        if not isinstance(entries, list) or not all(isinstance(one, kind) for one in entries):
+            raise ValueError(f"no list of {kind.__name__} as its {name}")
 
 
 def _states(tensors: Mapping[str, Tensor], config: Config, classes: int) -> list[dict]:

@@ -52,11 +52,20 @@ OTHERS = {
     "a weight too many": lambda w, about: w.update({"2/rgb/base/bias1": torch.ones(1)}),
     "a weight that is a number": lambda w, about: w.update({"0/rgb/supp/weight1": torch.ones(())}),
     "two models in one": lambda w, about: w.update({k: p.repeat(2, 1, 1) for k, p in w.items()}),
+    "no seed": lambda w, about: about.pop("seed"),
+    "a seed that is a text": lambda w, about: about.update(seed="x"),
+    "a seed that is a flag": lambda w, about: about.update(seed=True),
+    "no history": lambda w, about: about.pop("history"),
+    "a history that is a text": lambda w, about: about.update(history="x"),
+    "epochs that are numbers": lambda w, about: about.update(history=[1]),
+    "no classes": lambda w, about: about.pop("classes"),
+    "classes that are a text": lambda w, about: about.update(classes="Dive"),  # of 4 letters
+    "classes that are none": lambda w, about: about.update(classes=[{"name": "Dive"}] * 4),
 }
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_weights_that_are_not_those_of_the_config_are_refused(tmp_path, what):
+def test_a_run_that_was_not_saved_so_is_refused(tmp_path, what):
     RUN.save(tmp_path)
     about = json.loads((tmp_path / "run.json").read_text())
     weights = load_file(tmp_path / "run.safetensors")
