@@ -11,11 +11,13 @@ compares on one thread, as the records were made, and on the kind of CPU they we
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Sequence
 from functools import partial
 
+from reproduce import GRIDS
 from tqdm import tqdm
 
 from amslib import Config, load, records, train
@@ -40,7 +42,7 @@ def committed(dataset, seed: int) -> list[dict]:
 
 def differing(data: str, seed: int, contents: Sequence[dict]) -> list[str]:
     """Keys of the records that come out otherwise now."""
-    groups = sorted(trained_together(contents), key=len, reverse=True)
+    groups = sorted(trained_together(data, seed, contents), key=len, reverse=True)
     with processes() as pool:
         found = pool.map(partial(_differing, data, seed), groups)
         told = tqdm(found, total=len(groups), unit="group", disable=not sys.stderr.isatty())
@@ -58,15 +60,19 @@ def _differing(data: str, seed: int, group: Sequence[dict]) -> list[str]:
     return wrong
 
 
-def trained_together(contents: Sequence[dict]) -> list[list[dict]]:
-    """As the records were made: among other members the last digits are others, and a run that is
-    kept was trained before the rest.
-    """
+def trained_together(data: str, seed: int, contents: Sequence[dict]) -> list[list[dict]]:
+    """As `make reproduce-all` trains them: among other members the last digits are others."""
+    by_config = {Config(**content["config"]): content for content in contents}
     groups = []
-    for kept in (True, False):
-        some = [c for c in contents if (COMMITTED / c["key"]).is_dir() == kept]
-        configs = [Config(**content["config"]) for content in some]
-        groups += [[some[i] for i in group] for group in groups_of(configs)]
+    for grid in itertools.chain(*GRIDS.values()):
+        if (grid.dataset, grid.options) != (data, {}) or seed not in grid.seeds:
+            continue
+        kept = [config for config, s in grid.kept if s == seed]
+        rest = [config for config in grid.configs if config not in kept]
+        for part in (kept, rest):
+            groups += [[by_config.pop(part[i]) for i in group] for group in groups_of(part)]
+    if by_config:
+        raise ValueError(f"no grid of tools/reproduce.py has {list(by_config)}")
     return groups
 
 
