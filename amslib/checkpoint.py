@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -24,8 +26,11 @@ class CheckpointWarning(UserWarning):
 class Checkpoint:
     """A folder that holds the last two checkpoints of one piece of work.
 
-    A file is written under another name first, so a process may die at any moment. Tensors are
-    safetensors, all else is JSON in the file's header: reading one executes nothing.
+    A file is written in a folder of its own first, so a process may die at any moment; the next
+    `save` removes what is left of it. Let one process train in a folder: of two, each may remove
+    what the other is writing, whose `save` then fails. What bears a final name is whole even so.
+
+    Tensors are safetensors, all else is JSON in the file's header: reading one executes nothing.
 
     Args:
         folder: made when the first checkpoint is written.
@@ -90,22 +95,23 @@ class Checkpoint:
         """Write a checkpoint; the one there becomes the one before.
 
         Raises:
-            OSError: it cannot be written; the ones there stay as they are.
+            OSError: it cannot be written; the last one that was there stays.
         """
         about = json.dumps({"format": FORMAT, "work": self.work, "state": state})
-        part = self.folder / f"{NOW}.{os.getpid()}.part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, part, {"about": about, "digest": _digest(tensors, about)})
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
+            for left in self.folder.glob(f"{NOW}.*"):
+                shutil.rmtree(left, ignore_errors=True)
+            with TemporaryDirectory(prefix=f"{NOW}.", dir=self.folder) as scratch:
+                part = Path(scratch, NOW)
+                save_file(tensors, part, {"about": about, "digest": _digest(tensors, about)})
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
+                with suppress(FileNotFoundError):
+                    os.replace(self.folder / NOW, self.folder / BEFORE)
+                os.replace(part, self.folder / NOW)
         except (OSError, SafetensorError) as error:
-            with suppress(OSError):  # a folder that cannot be written to
-                part.unlink(missing_ok=True)
             raise OSError(f"{self.folder}: no checkpoint could be written ({error})") from error
-        with suppress(FileNotFoundError):
-            os.replace(self.folder / NOW, self.folder / BEFORE)
-        os.replace(part, self.folder / NOW)
 
 
 def _digest(tensors: dict[str, Tensor], about: str) -> str:

@@ -42,8 +42,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
-err = Console(stderr=True)
+out = Console(emoji=False)
+err = Console(stderr=True, emoji=False)
 
 Data = Annotated[
     str, typer.Option(help="synthetic, synthetic-tiny, or a folder of features.", metavar="NAME")
@@ -88,15 +88,16 @@ def train_command(
     check_writable(run)
     checkpoint = run / "checkpoint"
     if checkpoint.is_dir():
-        err.print(f"going on from {checkpoint}", soft_wrap=True)
+        _tell(f"going on from {checkpoint}")
     progress = sys.stderr.isatty()
     trained = train(dataset, config, seed, device, progress, checkpoint=checkpoint)
     source = data if data.startswith("synthetic") else str(Path(data).resolve())
     about = {"data": source, "options": options, "fingerprint": dataset.fingerprint}
+    (run / "data.json").unlink(missing_ok=True)  # of another run, that the new one replaces
     trained.save(run)
     write_whole({run / "data.json": f"{json.dumps(about, indent=1)}\n".encode()})
     shutil.rmtree(checkpoint, ignore_errors=True)
-    err.print(f"trained {len(trained.states) - 1} iterations; saved in {run}")
+    _tell(f"trained {len(trained.states) - 1} iterations; saved in {run}")
 
 
 @app.command("predict")
@@ -114,7 +115,7 @@ def predict_command(
     dataset = _data_of(run, data, snippet_seconds, option)
     found = Run.load(run).predict(dataset.test, device=device, progress=sys.stderr.isatty())
     write_detections(found, detections)
-    err.print(f"{len(found)} detections in {len(dataset.test)} videos; written to {detections}")
+    _tell(f"{len(found)} detections in {len(dataset.test)} videos; written to {detections}")
 
 
 @app.command("evaluate")
@@ -191,7 +192,7 @@ def grid_command(
             configs = list(dict.fromkeys(rows.values()))
             found = run_grid(configs, range(seeds), dataset, executor, folder, device, shown)
     except KeyboardInterrupt:
-        err.print(f"interrupted; {GOES_ON}")
+        _tell(f"interrupted; {GOES_ON}")
         raise typer.Exit(130) from None
     _print_grid({name: [r for r in found if r.config == config] for name, config in rows.items()})
 
@@ -227,7 +228,7 @@ def convert_command(
     dataset = load(data, **_data_options(snippet_seconds, option))
     convert(dataset, folder, to, progress=sys.stderr.isatty())
     count = len(dataset.train) + len(dataset.test)
-    err.print(f"{count} videos written to {folder}", soft_wrap=True)
+    _tell(f"{count} videos written to {folder}")
 
 
 def main() -> None:
@@ -236,18 +237,23 @@ def main() -> None:
     try:
         app()
     except StoppedError as stopped:
-        err.print(_plain(stopped), soft_wrap=True)
-        sys.exit(130)
+        _tell(stopped)
+        sys.exit(128 + stopped.number)  # as a shell tells a signal
     except (ValueError, TypeError, OSError, FloatingPointError, GridError) as error:
         told = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        err.print(f"[bold red]error:[/] {_plain(told)}", soft_wrap=True)
+        _tell(told, "[bold red]error:[/] ")
         sys.exit(2)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
     own = DataWarning, CheckpointWarning
     name = "warning" if issubclass(category, own) else category.__name__
-    err.print(f"[yellow]{name}:[/] {_plain(message)}", soft_wrap=True)
+    _tell(message, f"[yellow]{name}:[/] ")
+
+
+def _tell(message, title: str = "") -> None:
+    """Of the run, beside its results. Paths and names stay in one piece."""
+    err.print(f"{title}{_plain(message)}", soft_wrap=True)
 
 
 def _plain(message) -> str:

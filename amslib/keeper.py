@@ -19,7 +19,16 @@ SHARE = 20  # training takes at least this many times as long as saving
 
 
 class StoppedError(RuntimeError):
-    """Training was told to stop, and did after saving where it stands."""
+    """Training was told to stop, and did after saving where it stands.
+
+    Args:
+        told: what happened.
+        number: of the signal.
+    """
+
+    def __init__(self, told: str, number: int = signal.SIGINT):
+        super().__init__(told)
+        self.number = number
 
 
 @dataclass(frozen=True)
@@ -74,12 +83,26 @@ class Keeper:
 
     def __exit__(self, kind, error, trace) -> None:
         self._restore_handlers()
-        if kind is FloatingPointError and self.epoch_start:
+        if kind is FloatingPointError and self.checkpoint is not None:
+            error.add_note(self._keep_epoch_start())
+
+    def _keep_epoch_start(self) -> str:
+        """Save the state before an error, and tell how to meet it again."""
+        folder = self.checkpoint.folder
+        again = (
+            f"The same call goes on from the last checkpoint in {folder}, or from the start if "
+            "there is none, into the same step"
+        )
+        if self.epoch_start is None:
+            return again
+        try:
             self.checkpoint.save(*self.epoch_start)
-            error.add_note(
-                f"The state at the start of this epoch is saved in {self.checkpoint.folder}: the "
-                "same call goes on from there, into the same step"
-            )
+        except OSError as error:
+            return f"{error}. {again}"
+        return (
+            f"The state at the start of this epoch is saved in {folder}: the same call goes on "
+            "from there, into the same step"
+        )
 
     def _told(self, number: int, frame) -> None:
         self.signal = number
@@ -124,7 +147,8 @@ class Keeper:
             self._save(trainer)
             raise StoppedError(
                 f"stopped after step {self.steps}; saved in {self.checkpoint.folder}. The same "
-                "command goes on from there"
+                "command goes on from there",
+                self.signal,
             )
         if time.monotonic() >= self.due:
             began = time.monotonic()

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import small_disk
+from helpers import heed_ctrl_c, small_disk
 from safetensors.torch import load_file, save_file
 from test_train import ABLATIONS, QUICK, parameters
 
-from amslib import Config, Run, load, train
+from amslib import Config, Run, keeper, load, train
 from amslib.checkpoint import BEFORE, NOW, Checkpoint, CheckpointWarning
 from amslib.keeper import Keeper, StoppedError
 
@@ -110,12 +111,24 @@ def test_the_comparison_above_sees_a_lost_random_state(uninterrupted, stop, tmp_
     assert not same(train(TINY, FEW, seed=5, checkpoint=tmp_path), uninterrupted)
 
 
+def _about(file: Path) -> dict:
+    """What a checkpoint holds beside its tensors; it may be replaced at any moment."""
+    content = file.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return json.loads(header["__metadata__"]["about"])
+
+
 def _open(folder: Path) -> Checkpoint:
     """The checkpoint of a folder, whatever its work."""
-    from safetensors import safe_open
+    return Checkpoint(folder, _about(folder / NOW)["work"])
 
-    with safe_open(folder / NOW, "pt") as file:
-        return Checkpoint(folder, json.loads(file.metadata()["about"])["work"])
+
+def _steps(folder: Path) -> int:
+    """Where the last checkpoint stands; 0 without one."""
+    for name in (NOW, BEFORE):
+        with suppress(FileNotFoundError):
+            return _about(folder / name)["state"]["steps"]
+    return 0
 
 
 # Killed
@@ -123,30 +136,38 @@ def _open(folder: Path) -> Checkpoint:
 
 def _train_to_the_end(folder: Path) -> None:
     torch.set_num_threads(1)
+    keeper.SHARE = 0  # a checkpoint after every step
     run = train(TINY, FEW, seed=5, checkpoint=folder / "checkpoint", checkpoint_seconds=0)
     run.save(folder / "run")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_killed_at_20_random_moments_it_ends_bitwise_the_same(uninterrupted, tmp_path):
+def test_killed_at_20_random_moments_it_ends_bitwise_the_same(uninterrupted, tmp_path, monkeypatch):
+    """One in four before it has made a step, the others after."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["amslib", "test_checkpoint"])
-    moments, killed = random.Random(0), 0
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # where it looks for these
+    # what takes seconds to import; an optimiser needs the first
+    context.set_forkserver_preload(["torch._dynamo", "test_checkpoint"])
+    folder, moments, reached = tmp_path / "checkpoint", random.Random(0), []
     for _ in range(200):
+        before = _steps(folder)
         process = context.Process(target=_train_to_the_end, args=(tmp_path,))
         process.start()
-        process.join(moments.uniform(0.05, 0.4) if killed < 20 else 120)
-        if process.exitcode is None:
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
-        killed += process.exitcode == -signal.SIGKILL
-        if process.exitcode == 0 and killed < 20:  # done too early: begin anew
-            for path in (tmp_path / "checkpoint").iterdir():
-                path.unlink()
-        elif process.exitcode == 0:
+        while len(reached) % 4 and process.is_alive() and _steps(folder) == before:
+            time.sleep(0.01)
+        process.join(moments.uniform(0, 0.1) if len(reached) < 20 else 120)
+        process.kill()
+        process.join()
+        if process.exitcode == -signal.SIGKILL:
+            reached.append(_steps(folder) - before)
+        elif len(reached) == 20:
             break
-    assert killed == 20 and process.exitcode == 0
+        else:  # done too early: begin anew
+            shutil.rmtree(folder)
+    assert len(reached) == 20 and process.exitcode == 0
+    assert min(reached) >= 0 and sum(steps > 0 for steps in reached) >= 15
     assert same(Run.load(tmp_path / "run"), uninterrupted)
+    assert {path.name for path in folder.iterdir()} == {NOW, BEFORE}
 
 
 def test_killed_between_the_two_renames(uninterrupted, stop, tmp_path):
@@ -155,25 +176,88 @@ def test_killed_between_the_two_renames(uninterrupted, stop, tmp_path):
     with pytest.raises(StoppedError):
         train(TINY, FEW, seed=5, checkpoint=tmp_path)
     os.replace(tmp_path / NOW, tmp_path / BEFORE)
-    (tmp_path / f"{NOW}.1.part").write_bytes(b"half a file")
     stop(0)
     assert same(train(TINY, FEW, seed=5, checkpoint=tmp_path), uninterrupted)
 
 
+def test_what_a_killed_process_has_left_is_removed(tmp_path):
+    for left in (f"{NOW}.left", "mine"):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / NOW).write_bytes(b"half a file")
+    Checkpoint(tmp_path, {}).save({}, {"step": 1})
+    assert {path.name for path in tmp_path.iterdir()} == {NOW, "mine"}
+
+
+def test_of_two_that_save_at_once_one_is_told_and_both_may_go_on(tmp_path, monkeypatch):
+    checkpoint = Checkpoint(tmp_path, {})
+
+    def overtaken(tensors, part, header):
+        monkeypatch.setattr("amslib.checkpoint.save_file", save_file)
+        with part.open("wb", buffering=0) as file:
+            file.write(b"half a file")
+            Checkpoint(tmp_path, {}).save({}, {"step": 2})
+            file.write(b"the other half")
+
+    monkeypatch.setattr("amslib.checkpoint.save_file", overtaken)
+    with pytest.raises(OSError, match="no checkpoint could be written"):
+        checkpoint.save({}, {"step": 1})
+    assert checkpoint.load() == ({}, {"step": 2})
+    checkpoint.save({}, {"step": 3})
+    assert checkpoint.load() == ({}, {"step": 3})
+    assert {path.name for path in tmp_path.iterdir()} == {NOW, BEFORE}
+
+
+@pytest.mark.parametrize("failing", [NOW, BEFORE])
+def test_a_file_that_cannot_be_renamed_loses_no_checkpoint(tmp_path, monkeypatch, failing):
+    replace = os.replace
+
+    def refused(old, new):
+        if new.name == failing:
+            raise PermissionError(13, "Permission denied")
+        replace(old, new)
+
+    checkpoint = Checkpoint(tmp_path, {})
+    for step in (1, 2):
+        checkpoint.save({}, {"step": step})
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", refused)
+        with pytest.raises(OSError, match="no checkpoint could be written .*Permission denied"):
+            checkpoint.save({}, {"step": 3})
+    assert checkpoint.load() == ({}, {"step": 2})
+    assert len(list(tmp_path.iterdir())) <= 2
+    checkpoint.save({}, {"step": 3})
+    assert checkpoint.load() == ({}, {"step": 3})
+
+
+EAGER = """
+from functools import partial
+from amslib import cli
+cli.train = partial(cli.train, checkpoint_seconds=0)
+cli.main()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, number):
-    command = [sys.executable, "-m", "amslib", "train", "--data", "synthetic-tiny"]
+    command = [sys.executable, "-c", EAGER, "train", "--data", "synthetic-tiny"]
     command += ["--out", str(tmp_path / "run"), "--set", "steps_per_epoch=60"]
+    checkpoint = tmp_path / "run" / "checkpoint"
     process = subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    time.sleep(6)
+    end = time.monotonic() + 60
+    while not _steps(checkpoint) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
-    told = told.decode()
-    assert process.returncode == 130, told
-    assert "stopped after step" in told and "The same command goes on from there" in told
-    assert "Traceback" not in told and (tmp_path / "run" / "checkpoint" / NOW).is_file()
+    assert process.returncode == 128 + number, told
+    assert f"stopped after step {_steps(checkpoint)}; saved in {checkpoint}" in told
+    assert "The same command goes on from there" in told and "Traceback" not in told
     done = subprocess.run(
         [*command[:-1], "steps_per_epoch=61"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
@@ -298,7 +382,7 @@ def test_a_loss_that_is_not_finite_names_its_place_and_can_be_reproduced(tmp_pat
             continue  # never drawn
         with pytest.raises(FloatingPointError, match=f"videos of the batch: {video.id}") as told:
             train(data, config, checkpoint=folder)
-        if getattr(told.value, "__notes__", None):
+        if "The state at the start of this epoch is saved" in told.value.__notes__[0]:
             late = told.value
             break
     place = "stream rgb, iteration 0, (base|supp) branch, step [2-7]: the classification loss "
@@ -307,6 +391,32 @@ def test_a_loss_that_is_not_finite_names_its_place_and_can_be_reproduced(tmp_pat
     with pytest.raises(FloatingPointError) as again:
         train(data, config, checkpoint=folder)
     assert str(again.value) == str(late)
+
+
+def test_a_loss_that_is_not_finite_in_the_first_epoch_is_met_again(tmp_path):
+    features = {"rgb": np.full((9, 8), np.nan, np.float32)}
+    data = replace(TINY, train=(replace(TINY.train[0], features=features),))
+    told = []
+    for _ in range(2):
+        with pytest.raises(FloatingPointError, match="step 0: the classification loss") as error:
+            train(data, QUICK, checkpoint=tmp_path)
+        told.append((str(error.value), *error.value.__notes__))
+    assert told[0] == told[1] and not list(tmp_path.iterdir())
+    assert told[0][1].endswith("or from the start if there is none, into the same step")
+
+
+def test_a_loss_that_is_not_finite_is_told_on_a_full_disk_too(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("amslib.checkpoint.save_file", full)
+    keeper = Keeper(Checkpoint(tmp_path, {}), 60)
+    with pytest.raises(FloatingPointError, match="the loss is nan") as error, keeper:
+        keeper.epoch_start = {}, {}
+        raise FloatingPointError("the loss is nan")
+    (note,) = error.value.__notes__
+    assert "no checkpoint could be written" in note and "No space left on device" in note
+    assert f"goes on from the last checkpoint in {tmp_path}, or from the start" in note
 
 
 def test_signals_are_left_alone_without_a_checkpoint_and_given_back_with_one(tmp_path):

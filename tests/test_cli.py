@@ -36,6 +36,20 @@ def amslib(*arguments, ok=0) -> subprocess.CompletedProcess:
     return done
 
 
+@pytest.fixture
+def call(monkeypatch):
+    """call(*arguments): in this process; returns the exit code."""
+
+    def main_with(*arguments) -> int:
+        monkeypatch.setattr(sys, "argv", ["amslib", *map(str, arguments)])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main replaces it
+        with pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code
+
+    return main_with
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "a"
@@ -134,14 +148,11 @@ def test_check_reports_and_sets_the_exit_code(tmp_path):
     ],
     ids=" ".join,
 )
-def test_mistakes_are_told_in_one_message(arguments, message, tmp_path, monkeypatch, capsys):
+def test_mistakes_are_told_in_one_message(arguments, message, tmp_path, monkeypatch, call, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["amslib", *arguments])
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main replaces it
-    with pytest.raises(SystemExit) as left:
-        main()
+    assert call(*arguments) == 2
     told = capsys.readouterr()
-    assert left.value.code == 2 and told.out == ""
+    assert told.out == ""
     assert message in told.err and "Traceback" not in told.err
 
 
@@ -169,3 +180,33 @@ def test_unlike_names_are_told(tmp_path):
         *("--ground-truth", tmp_path / "truth.json"),
     )
     assert "none of 1 detections has a video" in told.stderr
+
+
+def test_paths_are_told_as_they_stand(tmp_path, call, capsys):
+    """Neither markup nor the name of a picture, nor broken into lines."""
+    folder = tmp_path / ("[/x] :bomb: " + 100 * "y")
+    (folder / "checkpoint").mkdir(parents=True)
+    data = "--data", "synthetic-tiny"
+    assert call("train", *data, "--out", folder, *QUICK) == 0
+    assert call("predict", "--run", folder, "--out", folder / "found.json") == 0
+    assert call("convert", "synthetic-tiny", "--out", folder / "data") == 0
+    told = capsys.readouterr().err
+    for what in (
+        f"going on from {folder}/checkpoint\n",
+        f"saved in {folder}\n",
+        f"written to {folder}/found.json\n",
+        f"written to {folder}/data\n",
+    ):
+        assert what in told
+
+
+def test_a_run_does_not_take_over_the_data_of_the_one_it_replaces(tmp_path, call, monkeypatch):
+    """Stopped between the two files that tell of them, it has none; the same call goes on."""
+    train = "train", "--data", "synthetic-tiny", "--out", tmp_path, *QUICK
+    assert call(*train, "-o", "seed=1") == 0
+    with monkeypatch.context() as broken:
+        broken.setattr("amslib.cli.write_whole", lambda _: sys.exit("killed"))
+        assert call(*train) == "killed"
+    assert not (tmp_path / "data.json").exists() and (tmp_path / "run.json").is_file()
+    assert call(*train) == 0
+    assert json.loads((tmp_path / "data.json").read_text())["options"] == {}
