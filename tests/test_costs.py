@@ -1,4 +1,6 @@
-"""What a training step may cost, in counts: nothing loops over videos, classes, members or pairs.
+"""What a training step may cost, in counts. Those of tensor operations and of allocations do not
+grow with videos, classes, members or pairs; that of Python calls does, by a few for each video of a
+batch and for each member.
 
 `make bench` measures times; no test fails on one.
 """

@@ -680,21 +680,26 @@ ALLOWED = {
 def risks(code: str) -> Iterator[str]:
     """What in a piece of Python could execute data."""
     for node in ast.walk(ast.parse(code)):
+        modules, names = [], []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""] * (node.level == 0)
-        else:
-            names = []
-        for name in names:
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            modules = [node.module]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            names = [ast.unparse(node)]
+        for name in modules:
             if name.split(".")[0] in MODULES and name not in HARMLESS_MODULES:
                 yield f"import {name}"
+        for name in names:
+            if (
+                name in METHODS
+                or re.match(r"os\.(exec|spawn)", name)
+                or name.endswith(".read_pickle")
+            ):
+                yield name
         if isinstance(node, ast.Name) and node.id in FUNCTIONS:
             yield node.id
-        if isinstance(node, ast.Attribute):
-            name = ast.unparse(node)
-            if name in METHODS or re.match(r"os\.(exec|spawn)", name) or node.attr == "read_pickle":
-                yield name
         if isinstance(node, ast.Call):
             for keyword in node.keywords:
                 safe = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
@@ -712,6 +717,9 @@ SAMPLES = {
     "compile(x, '', 'exec')": "compile",
     "__import__(name)": "__import__",
     "os.system(x)": "os.system",
+    "from os import system": "os.system",
+    "from torch import load as read": "torch.load",
+    "from yaml import load": "yaml.load",
     "os.execvp(x, y)": "os.execvp",
     "np.load(x, allow_pickle=True)": "allow_pickle=True",
     "np.load(x, allow_pickle=trusted)": "allow_pickle=trusted",
