@@ -692,11 +692,7 @@ def risks(code: str) -> Iterator[str]:
             if name.split(".")[0] in MODULES and name not in HARMLESS_MODULES:
                 yield f"import {name}"
         for name in names:
-            if (
-                name in METHODS
-                or re.match(r"os\.(exec|spawn)", name)
-                or name.endswith(".read_pickle")
-            ):
+            if name in METHODS or re.match(r"os\.(exec|spawn)|.*\.read_pickle$", name):
                 yield name
         if isinstance(node, ast.Name) and node.id in FUNCTIONS:
             yield node.id
