@@ -15,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .method import method_fingerprint
+
 FORMAT = 1
 NOW, BEFORE = "now.safetensors", "before.safetensors"
 
@@ -34,10 +36,12 @@ class Checkpoint:
 
     Args:
         folder: made when the first checkpoint is written.
-        work: plain data that says what is trained; a checkpoint of other work is refused.
+        work: plain data that says what is trained; a checkpoint of other work, or of other code
+            of the method, is refused.
     """
 
     def __init__(self, folder: str | Path, work: dict):
+        work = {"method": method_fingerprint(), **work}
         self.folder, self.work = Path(folder), json.loads(json.dumps(work))
 
     def load(self) -> tuple[dict[str, Tensor], dict] | None:

@@ -77,7 +77,9 @@ class Keeper:
             with self._readable():
                 self._take_over(*found)
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            heeded = (signal.SIGINT, signal.SIGTERM)
+            # what is ignored, as Ctrl-C in the background of a script, stays so
+            for number in (n for n in heeded if signal.getsignal(n) != signal.SIG_IGN):
                 self.handlers[number] = signal.signal(number, self._told)
         return self
 

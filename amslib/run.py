@@ -229,7 +229,7 @@ class Run:
         """Write ``run.json`` and ``run.safetensors`` into a folder, made if missing.
 
         Raises:
-            OSError: they cannot be written, e.g. on a full disk; a run that was there stays whole.
+            OSError: they cannot be written; on a full disk, a run that was there stays.
         """
         about = {"classes": self.classes, "seed": self.seed, "history": self.history}
         write_run(Path(folder), self.config, about, self.states)

@@ -23,7 +23,7 @@ from helpers import heed_ctrl_c, small_disk
 from safetensors.torch import load_file, save_file
 from test_train import ABLATIONS, QUICK, parameters
 
-from amslib import Config, Run, keeper, load, train
+from amslib import Config, Run, checkpoint, keeper, load, train
 from amslib.checkpoint import BEFORE, NOW, Checkpoint, CheckpointWarning
 from amslib.keeper import Keeper, StoppedError
 
@@ -341,6 +341,12 @@ def test_a_checkpoint_of_other_work_says_what_differs(two, change, told):
     asked = dict(dataset=TINY, config=FEW, seed=5) | change
     with pytest.raises(ValueError, match=f"checkpoint of other work .*{told}"):
         train(**asked, checkpoint=two)
+
+
+def test_a_checkpoint_of_other_code_is_refused(two, monkeypatch):
+    monkeypatch.setattr(checkpoint, "method_fingerprint", lambda: "other")
+    with pytest.raises(ValueError, match="checkpoint of other work .*method: .*'other'"):
+        train(TINY, FEW, seed=5, checkpoint=two)
 
 
 def test_a_full_disk_stops_no_training(uninterrupted, tmp_path, monkeypatch):
