@@ -213,9 +213,9 @@ class TestFiles:
             ("a.json", b'{"detections": {'),
             ("a.json", b"\xff\xfe\x00"),
             ("a.json", b"[" * 200_000),
-            ("a.json", gzip.compress(b"{}")),  # gzipped, but not named so
+            ("a.json", gzip.compress(b"{}", mtime=0)),  # gzipped, but not named so
             ("a.json.gz", b'{"detections": {}}'),
-            ("a.json.gz", gzip.compress(b'{"detections": {}}')[:-9]),
+            ("a.json.gz", gzip.compress(b'{"detections": {}}', mtime=0)[:-9]),
             ("a.json", b'{"detections": {"v": [], "v": []}, "ground_truth": {}}'),
         ],
     )
