@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# a process a core, each file of tests in one of them
-SPREAD := -n auto --maxprocesses 4 --dist loadscope
+# a process of one thread a core, each file of tests in one of them
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope
 MATHJAX := book/_static/mathjax/tex-svg-full.js
 
 .PHONY: book test setup notebooks reproduce reproduce-all bench
@@ -18,8 +18,8 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/python -c "import matplotlib.pyplot"
-	$(BIN)/python -m pytest $(SPREAD)
-	$(BIN)/python -m pytest $(SPREAD) --nbval notebooks book
+	$(PYTEST)
+	$(PYTEST) --nbval notebooks book
 
 setup: $(READY)
 

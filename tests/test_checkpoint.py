@@ -425,14 +425,29 @@ def test_a_loss_that_is_not_finite_is_told_on_a_full_disk_too(tmp_path, monkeypa
     assert f"goes on from the last checkpoint in {tmp_path}, or from the start" in note
 
 
-def test_signals_are_left_alone_without_a_checkpoint_and_given_back_with_one(tmp_path):
+@pytest.fixture
+def interrupt():
+    """Sets what Ctrl-C does, and sets it back."""
     before = signal.getsignal(signal.SIGINT)
-    seen = []
-    with Keeper(None, 60):
-        seen.append(signal.getsignal(signal.SIGINT))
-    with Keeper(Checkpoint(tmp_path, {}), 60):
-        seen.append(signal.getsignal(signal.SIGINT))
-    assert seen[0] == before != seen[1] and signal.getsignal(signal.SIGINT) == before
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
+def during(checkpoint: Checkpoint | None):
+    """What Ctrl-C does while something trains."""
+    before = signal.getsignal(signal.SIGINT)
+    with Keeper(checkpoint, 60):
+        meanwhile = signal.getsignal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == before
+    return meanwhile
+
+
+def test_signals_are_left_alone_without_a_checkpoint_or_where_they_are_ignored(interrupt, tmp_path):
+    usual = signal.default_int_handler
+    interrupt(usual)
+    assert during(None) == usual != during(Checkpoint(tmp_path, {}))
+    interrupt(signal.SIG_IGN)
+    assert during(Checkpoint(tmp_path, {})) == signal.SIG_IGN
 
 
 def test_bf16_learns_much_the_same():
