@@ -36,10 +36,12 @@ def write_once(file: Path, content: bytes) -> None:
     Raises:
         OSError: see `write_whole`.
     """
+    if file.exists():
+        return
     with _on_disk({file: content}) as parts:
         try:
             os.link(parts[file], file)
-        except OSError:  # it is there, or there are no links
+        except OSError:  # it is there by now, or there are no links
             if not file.exists():
                 parts[file].replace(file)
 

@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from .config import Config
 from .data.video import Dataset
-from .files import check_writable
-from .records import COMPUTED, Record, compute, find, record_key, write
+from .files import check_writable, write_once
+from .records import COMPUTED, Record, compute, find, record_key
 from .train import groups_of
 
 GOES_ON = "what is finished is kept; the same call goes on from there"
@@ -208,7 +208,7 @@ def _keep(files: dict[str, bytes], keys: Sequence[str], out: Path) -> None:
             "amslib is another version; install the same everywhere"
         )
     for name, content in files.items():
-        write(out / name, content)
+        write_once(out / name, content)
 
 
 def _changes(config: Config) -> str:

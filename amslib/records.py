@@ -23,11 +23,11 @@ from .config import Config
 from .data.video import Dataset
 from .diagnostics import Quality, fused_quality, pseudo_label_quality
 from .evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU, Evaluation, evaluate
-from .files import write_once
 from .inference import fuse
 from .machine import described
 from .method import method_fingerprint
 from .run import Run
+from .saved import ABOUT, WEIGHTS
 from .train import train
 
 ROOT = Path(__file__).parents[1]
@@ -115,7 +115,7 @@ def find(key: str, out: str | Path = COMPUTED, runs: bool = False) -> Record | N
     """
     for folder in (COMMITTED, Path(out)):
         path = folder / f"{key}.json"
-        if path.is_file() and (not runs or (folder / key / "run.json").is_file()):
+        if path.is_file() and (not runs or (folder / key / ABOUT).is_file()):
             return _read(path)
     return None
 
@@ -136,7 +136,7 @@ def _read(path: Path) -> Record:
 def compute(
     configs: Sequence[Config], seed: int, dataset: Dataset, device: str, progress: bool, runs: bool
 ) -> dict[str, bytes]:
-    """Train configs side by side and score each: the files of their records, for `write`.
+    """Train configs side by side and score each: the files of their records.
 
     Args:
         configs, seed, dataset, device, progress: those of `train`.
@@ -171,21 +171,7 @@ def _saved(run: Run, key: str) -> dict[str, bytes]:
     """What `Run.save` writes; run.json, which says that a run is there, comes last."""
     with tempfile.TemporaryDirectory() as folder:
         run.save(folder)
-        names = ("run.safetensors", "run.json")
-        return {f"{key}/{name}": (Path(folder) / name).read_bytes() for name in names}
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, once: one that is there already stays.
-
-    The name appears when the content is on the disk, so that others that read, write or are killed
-    at the same time do no harm.
-
-    Raises:
-        OSError: the folder cannot be written, or the disk is full.
-    """
-    if not path.exists():
-        write_once(path, content)
+        return {f"{key}/{name}": (Path(folder) / name).read_bytes() for name in (WEIGHTS, ABOUT)}
 
 
 def _scores(run: Run, dataset: Dataset, iteration: int, device: str) -> dict:

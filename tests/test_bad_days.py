@@ -20,12 +20,13 @@ import torch
 from helpers import close, lock, small_disk
 from test_train import parameters
 
-from amslib import Config, Detection, Run, Video, cli, evaluate, load, records, train
+from amslib import Config, Detection, Run, Video, cli, evaluate, load, train
 from amslib import write_detections as write_found
 from amslib.batches import PairSampler
 from amslib.checkpoint import CheckpointWarning
 from amslib.data import DataError, DataWarning, convert
 from amslib.data.video import SNIPPET_SECONDS, Dataset
+from amslib.files import write_once
 from amslib.losses import coactivity_loss
 from amslib.sampler import sample_positions
 
@@ -74,7 +75,7 @@ def all_finite(run: Run) -> bool:
 
 
 def write_record(folder: Path, number: int) -> Path:
-    records.write(folder / f"{number}.json", b"1" * 5000)
+    write_once(folder / f"{number}.json", b"1" * 5000)
     return folder / f"{number}.json"
 
 

@@ -25,6 +25,7 @@ from helpers import heed_ctrl_c
 from amslib import Config, load, records, run_grid
 from amslib.cli import main
 from amslib.experiments import EXPERIMENTS, fig_4, ledger, paper_grid
+from amslib.files import write_once
 from amslib.grid import GridError, _running
 from amslib.workers import processes
 
@@ -163,7 +164,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            records.write(tmp_path / "a.json", b"x" * 1000)
+            write_once(tmp_path / "a.json", b"x" * 1000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not names(tmp_path)
@@ -186,7 +187,7 @@ def test_a_full_disk_fails_the_unit_and_no_other(tmp_path, monkeypatch):
 
 def test_a_file_is_written_once(tmp_path):
     for content in (b"first", b"second"):
-        records.write(tmp_path / "a.json", content)
+        write_once(tmp_path / "a.json", content)
     assert (tmp_path / "a.json").read_bytes() == b"first" and names(tmp_path) == ["a.json"]
 
 
@@ -196,11 +197,11 @@ def test_of_two_that_write_at_once_the_first_counts(tmp_path, monkeypatch):
 
     def overtaken(file):
         monkeypatch.setattr(os, "fsync", fsync)
-        records.write(path, b"first")
+        write_once(path, b"first")
         fsync(file)
 
     monkeypatch.setattr(os, "fsync", overtaken)
-    records.write(path, b"second")
+    write_once(path, b"second")
     assert path.read_bytes() == b"first" and names(tmp_path) == ["a.json"]
 
 
@@ -212,7 +213,7 @@ def test_threads_that_write_at_once_all_read_the_same(tmp_path, monkeypatch):
         ready.wait(60)
 
     def write(number: int) -> bytes:
-        records.write(path, b"%d" % number)
+        write_once(path, b"%d" % number)
         return path.read_bytes()
 
     monkeypatch.setattr(os, "fsync", together)
@@ -227,7 +228,7 @@ def test_a_disk_without_links_is_written_to(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "link", unknown)
     for content in (b"first", b"second"):
-        records.write(tmp_path / "a.json", content)
+        write_once(tmp_path / "a.json", content)
     assert (tmp_path / "a.json").read_bytes() == b"first" and names(tmp_path) == ["a.json"]
 
 

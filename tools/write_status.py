@@ -26,7 +26,6 @@ PINNED = ("torch", "numpy", "jupyter-book", "sphinx", "nbval", "papermill", "pyt
 TIMES = {  # by command: minutes and machine, measured by hand
     "`make book`": ["0.5", "2 cores"],
     "`make test`": ["12", "2 cores"],
-    "`make reproduce`": ["53", "2 cores, beside other work"],
 }
 HEAD = """# Status
 
