@@ -20,24 +20,18 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """B (crops of) videos as packed rows: N snippets, those of a video behind each other.
+class Packed:
+    """B videos as packed rows: N snippets, those of a video behind each other.
 
-    `rows` (N,) are the snippets' rows in the `Store`, `video` (N,) the places of their videos in
-    the batch; `sizes` (B,) each crop's T_i; `labels` (B, C); `ends` (B,) the number of packed rows
-    up to each video's last; `cropped` the places of videos that are not whole. The features are
-    the rows `held` (N,) of `features`, or all of them, in order, where `held` is None; `features`
-    itself is None in a batch that was made without.
+    `video` (N,) are the places of the snippets' videos in the batch; `sizes` (B,) each video's T_i,
+    none of which is higher than `longest`; `labels` (B, C). Rows after the last video's belong to
+    none.
     """
 
-    rows: Tensor
     video: Tensor
     sizes: Tensor
     labels: Tensor
-    ends: tuple[int, ...]
-    cropped: tuple[int, ...]
-    features: Tensor | None
-    held: Tensor | None
+    longest: int
 
     @cached_property
     def starts(self) -> Tensor:
@@ -57,7 +51,7 @@ class Batch:
     @cached_property
     def place(self) -> Tensor:
         """0, 1, .., N - 1."""
-        return torch.arange(len(self.rows), device=self.rows.device)
+        return torch.arange(len(self.video), device=self.video.device)
 
     @cached_property
     def inside(self) -> Tensor:
@@ -65,26 +59,16 @@ class Batch:
         return self.place - self.start
 
     @cached_property
-    def origin(self) -> Tensor:
-        """The store's row that each snippet's crop starts at, (N,)."""
-        return self.rows - self.inside
-
-    @property
-    def longest(self) -> int:
-        """The highest of `sizes`."""
-        return int(np.diff(self.ends, prepend=0).max())
-
-    @cached_property
     def mask(self) -> Tensor:
         """Real snippets of the padded grid, (B, T)."""
-        index = torch.arange(self.longest, device=self.rows.device)
+        index = torch.arange(self.longest, device=self.video.device)
         return index < self.sizes[:, None]
 
     @cached_property
     def membership(self) -> Tensor:
         """1 where a snippet belongs to a video, (B, N)."""
-        index = torch.arange(len(self.sizes), device=self.rows.device)
-        return (self.video == index[:, None]).to(self.labels.dtype)
+        inside = self.place - self.starts[:, None]
+        return ((inside >= 0) & (inside < self.sizes[:, None])).to(self.labels.dtype)
 
     def total(self, values: Tensor) -> Tensor:
         """Sum over the snippets of each video, (..., N, K) to (..., B, K)."""
@@ -102,9 +86,32 @@ class Batch:
 
     def pad(self, values: Tensor) -> Tensor:
         """Packed (..., N, K) to the grid (..., B, T, K), zero on padding."""
-        grid = values.new_zeros(*values.shape[:-2], self.mask.numel(), values.shape[-1])
-        slots = self.video * self.mask.shape[1] + self.inside
-        return grid.index_copy(-2, slots, values).unflatten(-2, self.mask.shape)
+        index = torch.arange(self.longest, device=values.device)
+        rows = (self.starts[:, None] + index).clamp_max(len(self.video) - 1)
+        grid = values.index_select(-2, rows.flatten()).unflatten(-2, rows.shape)
+        return torch.where(self.mask[..., None], grid, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch(Packed):
+    """(Crops of) videos of a `Store`.
+
+    `rows` (N,) are the snippets' rows there; `ends` (B,) the number of packed rows up to each
+    video's last; `cropped` the places of videos that are not whole. The features are the rows
+    `held` (N,) of `features`, or all of them, in order, where `held` is None; `features` itself is
+    None in a batch that was made without.
+    """
+
+    rows: Tensor
+    ends: tuple[int, ...]
+    cropped: tuple[int, ...]
+    features: Tensor | None
+    held: Tensor | None
+
+    @cached_property
+    def origin(self) -> Tensor:
+        """The store's row that each snippet's crop starts at, (N,)."""
+        return self.rows - self.inside
 
     def only(self, places: Sequence[int]) -> tuple[Batch, Tensor]:
         """The videos at some places of the batch, without features, and their packed rows (n,)."""
@@ -121,6 +128,7 @@ class Batch:
             video=video,
             sizes=sizes,
             labels=self.labels[chosen],
+            longest=int(lengths.max()),
             ends=tuple(lengths.cumsum().tolist()),
             cropped=(),
             features=None,
@@ -141,12 +149,12 @@ class Shared(NamedTuple):
     `videos[E + e]` and the class `classes[e]` = `classes[E + e]`, both of shape (2E,).
     """
 
-    videos: np.ndarray
-    classes: np.ndarray
+    videos: np.ndarray | Tensor
+    classes: np.ndarray | Tensor
 
-    def on(self, device: torch.device) -> list[Tensor]:
-        """Videos and classes on a device."""
-        return on_device(device, self.videos, self.classes)
+    def on(self, device: torch.device) -> Shared:
+        """The same on a device."""
+        return Shared(*on_device(device, *self))
 
 
 class Store:
@@ -229,6 +237,7 @@ class Store:
             video=video,
             sizes=sizes,
             labels=self.labels[chosen],
+            longest=int(lengths.max()),
             ends=tuple(ends.tolist()),
             cropped=tuple(np.flatnonzero(lengths < full).tolist()),
             features=features,

@@ -27,7 +27,11 @@ class Learner:
         # the width: the paper's lr belongs to its 1024 features, other widths keep the product
         lr = config.lr * PAPER_WIDTH / self.model.weight1.shape[-2]
         self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=lr, weight_decay=config.weight_decay, fused=True
+            self.model.parameters(),
+            lr=lr,
+            weight_decay=config.weight_decay,
+            fused=True,
+            capturable=self.model.weight1.is_cuda,
         )
 
     def step(self, loss: Tensor) -> None:

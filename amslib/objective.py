@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .batches import Batch, Shared
+from .batches import Packed, Shared
 from .config import Config
 from .losses import classification_loss
 from .model import activate, heads, probabilities
@@ -22,7 +22,7 @@ def term_weights(c: Config) -> tuple[float, float, float]:
 def loss_terms(
     hidden: Tensor,
     logits: Tensor,
-    batch: Batch,
+    batch: Packed,
     shared: Shared,
     c: Config,
     plan: Plan | None,
@@ -53,7 +53,7 @@ def loss_terms(
     return torch.stack([classification, coactivity, localization], -1)
 
 
-def _classification(logits: Tensor, batch: Batch, c: Config) -> Tensor:
+def _classification(logits: Tensor, batch: Packed, c: Config) -> Tensor:
     """Eq. 10, (M,)."""
     labels = batch.labels
     if c.background:  # every video has some

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import embedding_bag
 
-from .batches import Batch, Shared
+from .batches import Batch, Packed, Shared
 from .losses import EPS
 
 
@@ -28,26 +28,31 @@ class Plan(NamedTuple):
     along: Tensor
 
 
-def topk_mean(logits: Tensor, batch: Batch, topk: int = 8) -> Tensor:
+def topk_mean(logits: Tensor, batch: Packed, topk: int = 8) -> Tensor:
     """`losses.topk_mean` of each video: (M, N, K) to (M, B, K). Equal values share their place."""
     k = (batch.sizes + topk - 1) // topk  # (B,)
     with torch.no_grad():
         lowest = batch.spread(_lowest_of_top(logits, batch, topk))
         weight = torch.ge(logits, lowest, out=torch.empty_like(logits))
-        wanted = _counts(batch, topk).sum() * logits[:, 0].numel()
-        if logits.device.type != "cpu" or weight.sum(-2).double().sum() != wanted:
+        if logits.device.type != "cpu" or _tied(weight, batch, topk):
             tied = (logits == lowest).to(logits.dtype)
             surplus = batch.total(weight) - k[:, None]
             weight -= tied * batch.spread(surplus / batch.total(tied))
     return batch.total(logits * weight) / k[:, None]
 
 
-def _counts(batch: Batch, topk: int) -> np.ndarray:
+def _tied(weight: Tensor, batch: Packed, topk: int) -> bool:
+    """Whether more values than wanted are as high as the lowest that counts."""
+    wanted = _counts(batch, topk).sum() * weight[:, 0].numel()
+    return weight.sum(-2).double().sum() != wanted
+
+
+def _counts(batch: Packed, topk: int) -> np.ndarray:
     """How many snippets of each video count, (B,)."""
-    return (np.diff(batch.ends, prepend=0) + topk - 1) // topk
+    return (batch.sizes.numpy() + topk - 1) // topk
 
 
-def _lowest_of_top(logits: Tensor, batch: Batch, topk: int) -> Tensor:
+def _lowest_of_top(logits: Tensor, batch: Packed, topk: int) -> Tensor:
     """The lowest of the highest values of each video that count, (M, N, K) to (M, B, K)."""
     if logits.device.type != "cpu":
         highest = (batch.longest + topk - 1) // topk
@@ -58,14 +63,14 @@ def _lowest_of_top(logits: Tensor, batch: Batch, topk: int) -> Tensor:
     columns = logits.transpose(-1, -2).contiguous().numpy()  # (M, K, N)
     found, start = [], 0
     # selection in linear time: several times faster than torch's topk
-    for end, count in zip(batch.ends, _counts(batch, topk).tolist(), strict=True):
-        place = end - start - count
+    for size, count in zip(batch.sizes.tolist(), _counts(batch, topk).tolist(), strict=True):
+        place, end = size - count, start + size
         found.append(np.partition(columns[..., start:end], place, axis=-1)[..., place])
         start = end
     return torch.from_numpy(np.stack(found, -2))
 
 
-def pseudo_labels(cas: Tensor, batch: Batch, factor: float = 0.7, scope: str = "class") -> Tensor:
+def pseudo_labels(cas: Tensor, batch: Packed, factor: float = 0.7, scope: str = "class") -> Tensor:
     """`losses.pseudo_labels` with the labels of the batch: (M, N, C) to flags (M, N, C)."""
     mean = batch.total(cas) / batch.sizes[:, None]
     if scope == "video":
@@ -75,7 +80,7 @@ def pseudo_labels(cas: Tensor, batch: Batch, factor: float = 0.7, scope: str = "
     return cas > batch.spread(alpha)
 
 
-def balanced(positive: Tensor, batch: Batch) -> Tensor:
+def balanced(positive: Tensor, batch: Packed) -> Tensor:
     """The share of each snippet in the means of Eq. 9, flags (M, N, C) to (M, N, C): 1 over the
     positives of its video and class, or -1 over the negatives.
     """
@@ -86,7 +91,7 @@ def balanced(positive: Tensor, batch: Batch) -> Tensor:
     return torch.lerp(batch.spread(of_negative), batch.spread(of_positive), positive)
 
 
-def localization_loss(cas: Tensor, shares: Tensor, batch: Batch) -> Tensor:
+def localization_loss(cas: Tensor, shares: Tensor, batch: Packed) -> Tensor:
     """`losses.localization_loss`: cas (M, N, C) and its `balanced` labels to (M,)."""
     return _Entropy.apply(cas, shares) / batch.labels.numel()
 
@@ -110,18 +115,18 @@ class _Entropy(Function):
 
 
 def coactivity_loss(
-    hidden: Tensor, logits: Tensor, batch: Batch, shared: Shared, margin: float = 0.5
+    hidden: Tensor, logits: Tensor, batch: Packed, shared: Shared, margin: float = 0.5
 ) -> Tensor:
     """`losses.coactivity_loss`: hidden (M, n, H), logits (M, N, C) to (M,).
 
-    Only the videos and classes of the pairs are looked at: n is that of `paired_rows`.
+    Only the videos and classes of the pairs are looked at: n is that of `paired_rows` or more.
     """
     entries = len(shared.videos) // 2
     if not entries:
         return logits.new_zeros(logits.shape[0])
     rows = hidden.shape[-2]
-    videos, classes = shared.on(logits.device)
-    inside = (batch.video[:rows] == videos[:, None]).to(logits.dtype)  # (2E, n)
+    videos, classes = shared
+    inside = batch.membership[:, :rows].index_select(0, videos)  # (2E, n)
     scores = logits[:, :rows].index_select(-1, classes).transpose(-1, -2)
     attention = torch.where(inside > 0, scores, -torch.inf).softmax(-1)
     high, total = _Pool.apply(attention, inside, hidden)  # (M, 2E, H)
@@ -155,7 +160,7 @@ class _Pool(Function):
         return of_high @ hidden.mT, None, of_hidden
 
 
-def aggregate(cas: Tensor, labels: Tensor, batch: Batch, how: str = "maximum") -> Tensor:
+def aggregate(cas: Tensor, labels: Tensor, batch: Packed, how: str = "maximum") -> Tensor:
     """`sampler.aggregate` of probabilities (M, N, C) over the classes (B, C) of each video, (M, N);
     for "random", `labels` are the drawn classes.
     """
@@ -165,13 +170,15 @@ def aggregate(cas: Tensor, labels: Tensor, batch: Batch, how: str = "maximum") -
     return chosen.amax(-1)
 
 
-def sampling_weights(m: Tensor, eta: Tensor, batch: Batch) -> Tensor:
+def sampling_weights(m: Tensor, eta: Tensor, batch: Packed) -> Tensor:
     """`sampling_weights` of Eq. 4: (M, N), with eta (M,)."""
     peak = batch.highest(m).index_select(-1, batch.video)
     return peak - m + eta[:, None]
 
 
-def sample_positions(w: Tensor, batch: Batch, factor: int = 20, mode: str = "continuous") -> Tensor:
+def sample_positions(
+    w: Tensor, batch: Packed, factor: int = 20, mode: str = "continuous"
+) -> Tensor:
     """`sampler.sample_positions` inside each video: (M, N) to (M, N)."""
     bins = _upsample(w.double(), batch, factor)  # (M, N H)
     g = torch.nn.functional.pad(bins.cumsum(-1), (1, 0))
@@ -190,7 +197,7 @@ def sample_positions(w: Tensor, batch: Batch, factor: int = 20, mode: str = "con
     return ((place - first + along) / factor - 0.5).to(w.dtype)
 
 
-def _upsample(w: Tensor, batch: Batch, factor: int) -> Tensor:
+def _upsample(w: Tensor, batch: Packed, factor: int) -> Tensor:
     """(M, N) -> (M, N H): linear between snippet centres, held beyond each video's first and last,
     scaled to a highest weight of 1 so that uniform weights are exact in floating point.
     """
@@ -204,7 +211,7 @@ def _upsample(w: Tensor, batch: Batch, factor: int) -> Tensor:
     return (sides @ weights).flatten(-2)
 
 
-def alignment(positions: Tensor, batch: Batch) -> Plan:
+def alignment(positions: Tensor, batch: Packed) -> Plan:
     """`sampler.align` as a plan: positions (M, N) to the sampled rows before and after the centre
     of each snippet, and how far along it lies.
     """
@@ -228,6 +235,9 @@ def interpolate(values: Tensor, plan: Plan) -> Tensor:
 
 def mix(table: Tensor, left: Tensor, right: Tensor, along: Tensor) -> Tensor:
     """Rows of a table (R, K) between two rows each: (n,) three times to (n, K)."""
+    if table.device.type != "cpu":  # there, three passes at the rate of a copy are the faster
+        along = along.to(table.dtype)[:, None]
+        return torch.lerp(table.index_select(0, left), table.index_select(0, right), along)
     weights = torch.stack([1 - along, along], -1).to(table.dtype)
     index = torch.stack([left, right], -1)
     return embedding_bag(index, table, per_sample_weights=weights, mode="sum")  # one pass

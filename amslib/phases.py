@@ -12,13 +12,15 @@ from .batches import Batch, PairSampler, Shared, Store, ahead
 from .config import Config
 from .device import onto
 from .forward import by_chance, plan_positions, read
+from .graphs import Graphs
 from .learner import Learner
-from .model import Branches, initial_parameters, kept_units
-from .objective import TERMS, loss_terms, term_weights
+from .model import Branches, initial_parameters
+from .objective import TERMS
 from .overview import chances, whole_base_cas, whole_labels, whole_positions, whole_supp_cas
 from .packed import Plan, alignment, balanced, paired_rows
 from .randomness import numpy_generator, torch_generator
 from .sampler import neighbours
+from .steps import Given, Step
 
 PLACE = ("iteration", "phase", "branch", "step", "members")  # where training stands
 
@@ -171,24 +173,15 @@ class StreamTrainer:
             self.losses[branch] = torch.zeros(len(configs), epochs, len(TERMS))
             self.terms = torch.zeros(length, len(configs), len(TERMS), device=device)
         draw, dropout, chance = self._sources(branch)
-        weights = torch.tensor([term_weights(c) for c in configs], device=device)  # (M, 3)
+        step = Step(learner, configs, dropout)
+        if device.type == "cuda":
+            step = Graphs(step, int(min(self.common.max_snippets, self.store.lengths.max())))
         left = epochs * length - self.step
         for batch, shared, drawn in self._batches(draw, left):
-            plan = positions = taught = None
-            if reading is not None:
-                positions = self._positions(batch, *reading, configs, chance)
-                plan = alignment(positions, batch)
-            if labels is not None:
-                taught = _taught(labels, batch, plan, positions, configs)
-            rows = paired_rows(batch, shared)
-            # no name for what is large: it would live on into the next step
-            terms = loss_terms(
-                *self._forward(learner.model, batch, positions, dropout, rows),
-                *(batch, shared, self.common, plan, taught),
+            # no name for what is given: it would live on into the next step
+            self.terms[self.step % length] = step(
+                self._given(batch, shared, labels, reading, configs, chance)
             )
-            # Eq. 11, summed: no member's loss depends on another's parameters
-            learner.step((weights * terms).sum())
-            self.terms[self.step % length] = terms.detach()
             self.step += 1
             self.random = {"batches": drawn, "dropout": dropout, "sampler": chance}
             if self.step % length == 0:
@@ -196,6 +189,26 @@ class StreamTrainer:
                 self.losses[branch][:, self.step // length - 1] = self.terms.mean(0).cpu()
             self.after_step(self)
         self.phase, self.step, self.random = self.phase + 1, 0, {}
+
+    def _given(
+        self,
+        batch: Batch,
+        shared: Shared,
+        labels: Tensor | None,
+        reading: tuple[Tensor, Tensor] | None,
+        configs: Sequence[Config],
+        chance: torch.Generator,
+    ) -> Given:
+        """What a step works on; see `_train`."""
+        plan = positions = taught = None
+        if reading is not None:
+            positions = self._positions(batch, *reading, configs, chance)
+            plan = alignment(positions, batch)
+        if labels is not None:
+            taught = _taught(labels, batch, plan, positions, configs)
+        rows = paired_rows(batch, shared)
+        x = read(batch, positions)
+        return Given(x, batch, shared.on(self.store.device), rows, plan, taught)
 
     def _sources(self, branch: str) -> tuple[np.random.Generator, torch.Generator, torch.Generator]:
         """Random sources of a phase: batches, dropout, sampler; as they stood, if resumed."""
@@ -252,19 +265,6 @@ class StreamTrainer:
             where = plan_positions(configs, seen, crops, noise, drawn)
             positions.index_copy_(1, here, where)
         return positions
-
-    def _forward(
-        self,
-        model: Branches,
-        batch: Batch,
-        positions: Tensor | None,
-        dropout: torch.Generator,
-        rows: int,
-    ) -> tuple[Tensor, Tensor]:
-        """Hidden features (M, rows, H) and logits (M, N, K); all members share one dropout mask."""
-        rate, width = self.common.dropout, model.weight1.shape[-1]
-        keep = kept_units(len(batch.rows), width, rate, dropout, self.store.dtype)
-        return model(read(batch, positions), keep, rate, rows)
 
     def check(self) -> None:
         """Look at the losses of the present epoch.

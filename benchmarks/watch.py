@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from arithmetic import Sizes, look, step
 
-from amslib import Config, objective, phases
+from amslib import Config, objective, phases, steps
 from amslib.batches import PairSampler, Store
 from amslib.learner import Learner
 from amslib.model import Branches
@@ -25,10 +25,10 @@ PARTS = {
     "features": [(phases, "read")],
     "sampler": [(phases.StreamTrainer, "_positions")],
     "alignment": [(phases, "alignment"), (objective, "interpolate")],
-    "dropout": [(phases.StreamTrainer, "_forward")],  # but for what the other parts take of it
+    "dropout": [(steps.Step, "_forward")],  # but for what the other parts take of it
     "pseudo-labels": [(phases, "_taught")],
     "forward pass": [(Branches, "forward")],
-    "losses": [(phases, "loss_terms")],
+    "losses": [(steps, "loss_terms")],
     "backward pass": [(torch.Tensor, "backward")],
     "optimiser": [(torch.optim.Adam, "step")],
     WHOLE: [(phases, f"whole_{what}") for what in ("base_cas", "supp_cas", "positions", "labels")],

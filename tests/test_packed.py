@@ -16,6 +16,7 @@ M, C, H = 3, 4, 6
 LABELS = np.array(
     [[1, 0, 1, 0], [1, 0, 1, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]], np.float32
 )
+CPU = torch.device("cpu")
 # videos 0 and 1 share two classes, 2 and 3 one
 SHARED = Shared(np.array([0, 0, 2, 1, 1, 3]), np.array([0, 2, 1, 0, 2, 1]))
 PAIRS = torch.tensor([[0, 1], [2, 3]])
@@ -28,7 +29,7 @@ def batch():
         Video(str(i), {"rgb": rng.standard_normal((n, 2), np.float32)})
         for i, n in enumerate(LENGTHS)
     ]
-    store = Store(videos, "rgb", LABELS, torch.device("cpu"))
+    store = Store(videos, "rgb", LABELS, CPU)
     return store.batch(np.arange(len(LENGTHS)))
 
 
@@ -109,7 +110,7 @@ def test_coactivity_loss(batch):
 
     def fast(hidden, logits):
         rows = packed.paired_rows(batch, SHARED)
-        return packed.coactivity_loss(hidden[:, :rows], logits, batch, SHARED)
+        return packed.coactivity_loss(hidden[:, :rows], logits, batch, SHARED.on(CPU))
 
     inputs = values(M, len(batch.rows), H), values(M, len(batch.rows), C, seed=1)
     # of the padded loss the mean is over all shared classes of all pairs, too
@@ -119,7 +120,7 @@ def test_coactivity_loss(batch):
 def test_no_pair_shares_a_class(batch):
     nothing = Shared(np.zeros(0, np.int64), np.zeros(0, np.int64))
     inputs = values(M, len(batch.rows), H), values(M, len(batch.rows), C)
-    assert packed.coactivity_loss(*inputs, batch, nothing).tolist() == [0] * M
+    assert packed.coactivity_loss(*inputs, batch, nothing.on(CPU)).tolist() == [0] * M
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.75])
