@@ -24,6 +24,7 @@ class Graphs:
     def __init__(self, step: Step, longest: int):
         self.step, self.longest = step, longest
         self.met: dict[tuple, _Graph | None] = {}
+        torch.cuda.empty_cache()  # of the memory of the graphs of another phase
         self.pool = torch.cuda.graph_pool_handle()
         self.stream = torch.cuda.Stream()
 

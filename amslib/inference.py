@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -87,20 +88,15 @@ def localize(
     video_scores = topk_mean(cas, topk)
     kept = torch.nonzero(at_least_one(video_scores, class_threshold))[:, 0]
     threshold = location_threshold(cas, threshold_factor, scope=threshold_scope)
-    values, above = cas.T.double().contiguous().numpy(), (cas > threshold).T.numpy()
-    detections = []
-    for k in kept.tolist():
-        first, end = _runs(above[k])
-        start, stop = np.stack([first, end]) * snippet_seconds + offset_seconds
-        if duration is not None:
-            start, stop = start.clip(max=duration), stop.clip(max=duration)
-        worth = SCORES[score](values[k], first, end)
-        detections += [
-            Detection(video, classes[k], *proposal)
-            for proposal in zip(start.tolist(), stop.tolist(), worth.tolist(), strict=True)
-            if proposal[1] > proposal[0]
-        ]
-    return detections
+    values, above = cas.T[kept].double().numpy(), (cas > threshold).T[kept].numpy()
+    row, first, end = _runs(above)
+    start, stop = np.stack([first, end]) * snippet_seconds + offset_seconds
+    if duration is not None:
+        start, stop = start.clip(max=duration), stop.clip(max=duration)
+    proposals = np.stack([start, stop, SCORES[score](values, row, first, end)])[:, stop > start]
+    labels = [classes[k] for k in kept[row[stop > start]].tolist()]
+    found = zip(repeat(video), labels, *proposals.tolist())  # noqa: B905 (endless)
+    return list(map(Detection._make, found))
 
 
 def at_least_one(scores: Tensor, threshold: float) -> Tensor:
@@ -110,29 +106,34 @@ def at_least_one(scores: Tensor, threshold: float) -> Tensor:
     return torch.where(kept.any(-1, keepdim=True), kept, best)
 
 
-def _runs(above: np.ndarray) -> np.ndarray:
-    """Half-open index ranges of consecutive True values, (2, runs)."""
-    return np.flatnonzero(np.diff(above.astype(np.int8), prepend=0, append=0)).reshape(-1, 2).T
+def _runs(above: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Runs of consecutive True values in rows (K, T): row, first place, and the place after."""
+    row, place = np.nonzero(np.diff(above.astype(np.int8), axis=1, prepend=0, append=0))
+    return row[::2], place[::2], place[1::2]
 
 
-def _highest(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _highest(values: np.ndarray, row: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    rows = np.pad(values, [(0, 0), (0, 1)], constant_values=-np.inf)
     # inside a run, then from its end to the next, which nobody asks for
-    edges = np.stack([first, end], -1).ravel()
-    return np.maximum.reduceat(np.append(values, -np.inf), edges)[::2]
+    edges = np.stack([first, end], -1) + row[:, None] * rows.shape[1]
+    return np.maximum.reduceat(rows.ravel(), edges.ravel())[::2]
 
 
-def _mean(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
-    return np.array([values[a:b].mean() for a, b in zip(first, end, strict=True)])
+def _mean(values: np.ndarray, row: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    return np.array([values[k, a:b].mean() for k, a, b in zip(row, first, end, strict=True)])
 
 
-def _outer_inner_contrast(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _outer_inner_contrast(
+    values: np.ndarray, row: np.ndarray, first: np.ndarray, end: np.ndarray
+) -> np.ndarray:
     outside = []
-    for a, b in zip(first, end, strict=True):
+    for k, a, b in zip(row, first, end, strict=True):
         margin = max(1, round((b - a) / 4))
-        around = np.r_[values[max(0, a - margin) : a], values[b : b + margin]]
+        around = np.r_[values[k, max(0, a - margin) : a], values[k, b : b + margin]]
         outside.append(around.mean() if len(around) else 0.0)
-    return _mean(values, first, end) - np.array(outside)
+    return _mean(values, row, first, end) - np.array(outside)
 
 
-# Scores of all proposals of a class, from its CAS (T,) and where they begin and end
+# Scores of proposals, from the CAS (K, T) of their classes, their rows in it, and where they begin
+# and end
 SCORES = {"maximum": _highest, "mean": _mean, "oic": _outer_inner_contrast}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .batches import Batch, Store
+from .batches import Batch, Store, ahead
 from .config import Config
 from .data.video import Video
 from .detections import Detection
@@ -78,7 +78,7 @@ class Run:
         Raises:
             ValueError: the video lacks a stream or has another feature width.
         """
-        return self._look([video], iteration, classes, device)[0][0]
+        return self._look_at(video, iteration, classes, device)[0][0]
 
     def positions(
         self,
@@ -91,7 +91,7 @@ class Run:
 
         Arguments and errors are those of `cas`; empty with one branch.
         """
-        return self._look([video], iteration, classes, device)[1][0]
+        return self._look_at(video, iteration, classes, device)[1][0]
 
     def predict(
         self,
@@ -140,44 +140,65 @@ class Run:
             device: "auto" or a torch device.
             progress: show a progress bar on standard error.
         """
-        videos = list(videos)
+        videos, models = list(videos), self._models(iteration, device)
+        chunks = (videos[start : start + CHUNK] for start in range(0, len(videos), CHUNK))
         with tqdm(total=len(videos), disable=not progress, unit="video") as bar:
-            for start in range(0, len(videos), CHUNK):
-                chunk = videos[start : start + CHUNK]
+            for stores in ahead(self._stores(chunk, device) for chunk in chunks):
+                chunk = next(iter(stores.values())).videos
                 classes = self._labels(chunk) if known else None
-                yield from zip(chunk, self._look(chunk, iteration, classes, device)[0], strict=True)
+                yield from zip(chunk, self._look(stores, models, classes)[0], strict=True)
                 bar.update(len(chunk))
 
     def _labels(self, videos: Sequence[Video]) -> Tensor:
         """True labels, (B, C)."""
         return torch.tensor([[float(c in v.labels) for c in self.classes] for v in videos])
 
+    def _stores(self, videos: list[Video], device: str) -> dict[str, Store]:
+        """The features of each stream."""
+        labels, stores = self._labels(videos).numpy(), {}
+        for stream, branches in self.states[0].items():
+            for video in videos:
+                self._check(video, stream, branches["base"]["weight1"].shape[1])
+            stores[stream] = Store(videos, stream, labels, pick_device(device))
+        return stores
+
+    def _models(self, iteration: int, device: str) -> dict[str, dict[str, Branches]]:
+        """Both branches of each stream."""
+        return {
+            stream: {b: Branches(state).to(pick_device(device)) for b, state in branches.items()}
+            for stream, branches in self.states[iteration].items()
+        }
+
+    def _look_at(
+        self, video: Video, iteration: int, classes: Tensor | None, device: str
+    ) -> tuple[list[dict], list[dict]]:
+        models = self._models(iteration, device)
+        return self._look(self._stores([video], device), models, classes)
+
     @torch.no_grad()
     def _look(
-        self, videos: Sequence[Video], iteration: int, classes: Tensor | None, device: str
+        self,
+        stores: dict[str, Store],
+        models: dict[str, dict[str, Branches]],
+        classes: Tensor | None,
     ) -> tuple[list[dict], list[dict]]:
         """CAS and positions of each video; `classes` (C,) or (B, C) steer the sampler."""
+        videos = next(iter(stores.values())).videos
         cas, positions = [{} for _ in videos], [{} for _ in videos]
-        labels = self._labels(videos).numpy()
-        for stream, branches in self.states[iteration].items():
-            models = {
-                name: Branches(state).to(pick_device(device)) for name, state in branches.items()
-            }
-            for video in videos:
-                self._check(video, stream, models["base"].weight1.shape[1])
-            store = Store(list(videos), stream, labels, pick_device(device))
+        for stream, store in stores.items():
+            base, supp = (models[stream].get(branch) for branch in ("base", "supp"))
             batch = store.batch(np.arange(len(videos)))
             sizes = batch.sizes.tolist()
-            cas_logits, video_logits = heads(models["base"](read(batch))[1], self.config)
-            base = activate(cas_logits, self.config)
-            for place, values in enumerate(base[0].cpu().split(sizes)):
+            cas_logits, video_logits = heads(base(read(batch))[1], self.config)
+            seen = activate(cas_logits, self.config)
+            for place, values in enumerate(seen[0].cpu().split(sizes)):
                 cas[place][stream] = {"base": values}
-            if "supp" not in models:
+            if supp is None:
                 continue
             batch = replace(batch, labels=self._steering_classes(video_logits, batch, classes))
-            where = self._positions(base, batch, stream, videos)
-            supp = supp_cas(models["supp"], batch, where, self.config)
-            for place, values in enumerate(supp[0].cpu().split(sizes)):
+            where = self._positions(seen, batch, stream, videos)
+            again = supp_cas(supp, batch, where, self.config)
+            for place, values in enumerate(again[0].cpu().split(sizes)):
                 cas[place][stream]["supp"] = values
             for place, values in enumerate(where[0].cpu().split(sizes)):
                 positions[place][stream] = values

@@ -4,7 +4,7 @@
 
 First the rates of the device are measured, and the two floors written down: the arithmetic that
 must be done at the rate of products in bf16, and the bytes that must be moved at the rate of a
-copy. Then follows what it took. What is measured is written at once, and a call that was cut off
+copy. Then follows what it took, and how fast the products of the grid are while they run. What is measured is written at once, and a call that was cut off
 goes on from there; rows of other code of the method or of another machine are not kept. With --tiny
 everything is small, to try the command on any machine.
 """
@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -31,15 +32,18 @@ from arithmetic import Floor, training
 from data import thumos
 from rates import copy, product
 from report import columns, seconds
+from torch.profiler import ProfilerActivity, profile
+from watch import Watch
 
-from amslib import Config, Dataset, Run, experiments, load, train
+from amslib import Config, Dataset, Run, experiments, load, phases, train
 from amslib.device import pick_device
 from amslib.method import code_fingerprint
 from amslib.train import groups_of
 
 BYTES = {"fp32": 4, "bf16": 2}  # of a feature
 BIG = ((8192, 8192, 8192), (16384, 1024, 1024))
-RUN_SECONDS, GRID_SECONDS = 60, 900  # wanted of one H200
+RUN_SECONDS, GRID_SECONDS, OF_BF16 = 60, 900, 0.4  # wanted of one H200
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
 def measure(device: str, tiny: bool, out: Path) -> dict:
@@ -58,6 +62,10 @@ def measure(device: str, tiny: bool, out: Path) -> dict:
     told["exact"] = exactness(data, short, device)
     out.write_text(json.dumps(told, indent=1) + "\n")
     grid = experiments.paper_grid(base)
+    brief = [replace(c, epochs_zero=0, epochs=1, iterations=min(1, c.iterations)) for c in grid]
+    brief = [replace(c, steps_per_epoch=min(c.steps_per_epoch, 20)) for c in dict.fromkeys(brief)]
+    told["products"] = products(data, brief, device, rates["bf16"])
+    out.write_text(json.dumps(told, indent=1) + "\n")
     name = f"the paper's grid, {len(grid)} configs, bf16, seeds: {seeds}, a process each"
     works = {f"one AMS run, {p}": Work([base], p, device) for p in ("fp32", "bf16")}
     works[name] = Work(grid, "bf16", device)
@@ -190,6 +198,24 @@ def timed(
     }
 
 
+def products(data: Dataset, configs: Sequence[Config], device: str, rate: float) -> dict:
+    """How fast the matrix products of a batched grid are while they run, in bf16.
+
+    Steps are not captured: each kernel is of the operation that launched it.
+    """
+    work = Work(list(configs), "bf16", device)
+    seen = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device == "cuda")
+    with patch.object(phases, "Graphs", lambda step, longest: step):
+        work.train(data, 0)  # what is done once
+        with Watch() as watch, profile(activities=seen) as profiled:
+            work.train(data, 0)
+    took = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    events = [event for event in profiled.key_averages() if event.key in PRODUCTS]
+    spent = sum(getattr(event, took) for event in events) / 1e6
+    share = watch.operations / spent / rate
+    return {"seconds": spent, "operations": watch.operations, "share": share, "target": OF_BF16}
+
+
 def exactness(data: Dataset, config: Config, device: str) -> dict:
     """How far the device is from the CPU, from itself, and from float64."""
     here = train(data, config, device="cpu")
@@ -259,7 +285,9 @@ def table(told: dict) -> str:
         for what, x in told["exact"].items()
     ]
     about = ", ".join(f"{name} {value}" for name, value in told["about"].items())
-    return "\n".join([about, ", ".join(rates), "", columns([head, *lines]), "", *exact])
+    fast = "products of the grid, while they run: {share:.1%} of bf16, wanted {target:.0%}"
+    text = [about, ", ".join(rates), "", columns([head, *lines]), ""]
+    return "\n".join([*text, fast.format_map(told["products"]), *exact])
 
 
 def main(words: Sequence[str] | None = None) -> None:
