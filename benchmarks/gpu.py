@@ -4,9 +4,10 @@
 
 First the rates of the device are measured, and the two floors written down: the arithmetic that
 must be done at the rate of products in bf16, and the bytes that must be moved at the rate of a
-copy. Then follows what it took, and how fast the products of the grid are while they run. What is measured is written at once, and a call that was cut off
-goes on from there; rows of other code of the method or of another machine are not kept. With --tiny
-everything is small, to try the command on any machine.
+copy. Then follows what it took, and how fast the products of the grid are while they run. What is
+measured is written at once, and a call that was cut off goes on from there; rows of other code of
+the method or of another machine are not kept. With --tiny everything is small, to try the command
+on any machine.
 """
 
 from __future__ import annotations
