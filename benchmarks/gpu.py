@@ -17,7 +17,7 @@ import json
 import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -51,7 +51,7 @@ def measure(device: str, tiny: bool, out: Path) -> dict:
     """Everything, see above."""
     data, timeline = _data(tiny)
     if tiny:
-        base, seeds = Config(steps_per_epoch=2, epochs_zero=1, epochs=1), 1
+        base, seeds = Config(steps_per_epoch=2, epochs_zero=1, epochs=1), 2
         rates = _rates(device, ((256, 256, 256),), 2**20)
     else:
         base, seeds = Config(steps_per_epoch=200), experiments.SEEDS
@@ -152,7 +152,8 @@ def _processes(count: int, tiny: bool, device: str) -> Iterator[Executor]:
     spawn = multiprocessing.get_context("spawn")
     everyone = spawn.Barrier(count)
     with ProcessPoolExecutor(count, spawn, _begin, (tiny, device, everyone)) as pool:
-        pool.submit(abs, 0).result()  # when all are ready
+        # a process starts with a task; none begins before all are ready
+        wait([pool.submit(abs, 0) for _ in range(count)])
         yield pool
 
 
