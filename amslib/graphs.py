@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .steps import Given, Step, filled
 
-ROWS = 512  # batches are filled up to a multiple
+ROWS = 512  # batches are filled up to a multiple: a few dozen sizes at the scale of THUMOS14
 
 
 class Graphs:
@@ -57,6 +57,7 @@ class _Graph:
         torch.cuda.current_stream().wait_stream(stream)
 
     def __call__(self, given: Given) -> Tensor:
-        torch._foreach_copy_(self.given.tensors, given.tensors)
+        for own, new in zip(self.given.tensors, given.tensors, strict=True):
+            own.copy_(new)
         self.graph.replay()
         return self.terms

@@ -25,6 +25,7 @@ from test_train import ABLATIONS, QUICK, parameters
 
 from amslib import Config, Run, checkpoint, keeper, load, train
 from amslib.checkpoint import BEFORE, NOW, Checkpoint, CheckpointWarning
+from amslib.device import pick_device
 from amslib.keeper import Keeper, StoppedError
 
 ROOT = Path(__file__).parents[1]
@@ -105,7 +106,8 @@ def test_the_comparison_above_sees_a_lost_random_state(uninterrupted, stop, tmp_
         train(TINY, FEW, seed=5, checkpoint=tmp_path)
     checkpoint = _open(tmp_path)
     tensors, state = checkpoint.load()
-    tensors["trainer/random/dropout"] = torch.Generator().manual_seed(1).get_state()
+    other = torch.Generator(pick_device("auto")).manual_seed(1)
+    tensors["trainer/random/dropout"] = other.get_state()
     checkpoint.save(tensors, state)
     stop(0)
     assert not same(train(TINY, FEW, seed=5, checkpoint=tmp_path), uninterrupted)
