@@ -53,7 +53,7 @@ def measure(device: str, tiny: bool, out: Path) -> dict:
     """Everything, see above."""
     data, timeline = _data(tiny)
     if tiny:
-        base, seeds = Config(steps_per_epoch=2, epochs_zero=1, epochs=1), 2
+        base, seeds = Config(steps_per_epoch=GRID_PART, epochs_zero=1, epochs=1), 2
         rates = _rates(device, ((256, 256, 256),), 2**20)
     else:
         base, seeds = Config(steps_per_epoch=200), experiments.SEEDS
@@ -64,8 +64,8 @@ def measure(device: str, tiny: bool, out: Path) -> dict:
     short = replace(base, dropout=0.0, steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
     told["exact"] = exactness(data, short, device)
     out.write_text(json.dumps(told, indent=1) + "\n")
-    steps = max(1, base.steps_per_epoch // GRID_PART)
-    grid = experiments.paper_grid(replace(base, steps_per_epoch=steps))
+    part = replace(base, steps_per_epoch=base.steps_per_epoch // GRID_PART)
+    grid = experiments.paper_grid(part)
     told["products"] = products(data, grid, device, rates["bf16"])
     out.write_text(json.dumps(told, indent=1) + "\n")
     name = (

@@ -159,8 +159,9 @@ def test_the_gpu_command_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):
     assert [row["name"] for row in json.loads(out.read_text())["rows"]] == ["one AMS run, fp32"]
     begun[:] = ["", ""]
     told = gpu.measure("cpu", True, out)
-    assert begun[2] == ("one AMS run, bf16", 1, 1)
-    assert "the paper's grid" in begun[3][0] and begun[3][1:] == (len(paper_grid()), 2)
+    what = f"1/4 of the steps of the paper's grid, {len(paper_grid())} configs, bf16"
+    grid = f"{what}, seeds: 2, a process each"
+    assert begun[2:] == [("one AMS run, bf16", 1, 1), (grid, len(paper_grid()), 2)]
     assert [row["name"] for row in told["rows"]][:2] == ["one AMS run, fp32", "one AMS run, bf16"]
     assert told["about"]["code"] == code_fingerprint()
 

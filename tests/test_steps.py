@@ -33,7 +33,7 @@ def given(config: Config, crop: int = LONGEST, reads: bool = True) -> Given:
     videos = sampler.draw(rng)
     batch = store.batch(videos, crop, rng)
     batch = replace(batch, features=batch.features.double(), labels=batch.labels.double())
-    cas = torch.rand(2, len(batch.rows), labels.shape[1], dtype=torch.float64)
+    cas = torch.from_numpy(rng.random((2, len(batch.rows), labels.shape[1])))
     plan = positions = None
     if reads:
         positions = plan_positions([config, replace(config, eta=0.1)], cas, batch)
