@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -74,10 +75,11 @@ def parts(video: Video, label: str) -> dict[str, Tensor]:
 
 def _inside(video: Video, spans: Sequence[tuple[float, float]]) -> Tensor:
     """Snippets whose centre lies in each (start_s, end_s): (S, T)."""
-    centres = (torch.arange(video.num_snippets) + 0.5) * video.snippet_seconds
-    centres += video.offset_seconds
-    start, end = torch.tensor(spans, dtype=centres.dtype).reshape(-1, 2, 1).unbind(1)
-    return (centres >= start) & (centres < end)
+    # in NumPy, which is several times faster on so few numbers
+    centres = np.arange(video.num_snippets, dtype=np.float32) + np.float32(0.5)
+    centres = centres * np.float32(video.snippet_seconds) + np.float32(video.offset_seconds)
+    start, end = np.array(spans, np.float32).reshape(-1, 2, 1).swapaxes(0, 1)
+    return torch.from_numpy((centres >= start) & (centres < end))
 
 
 def pseudo_label_quality(

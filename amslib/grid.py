@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ from tqdm import tqdm
 from .config import Config
 from .data.video import Dataset
 from .files import check_writable, write_once
-from .records import COMPUTED, Record, compute, find, record_key
+from .records import COMPUTED, OTHER_VERSION, Course, Record, course, find, record_key
 from .train import groups_of
 
 GOES_ON = "what is finished is kept; the same call goes on from there"
@@ -76,15 +77,17 @@ def run_grid(
 ) -> list[Record]:
     """Records of every config and seed: read where they exist, computed where they do not.
 
-    The configs missing for a seed that can train as one batched model are a unit of work. Its
-    records are written by this process as soon as it ends.
+    The configs missing for a seed that can train as one batched model are a unit of work. Workers
+    share it: each stream trains on its own, then each config is scored. Its records are written by
+    this process as soon as it ends.
 
     Args:
         configs: what to run.
         seeds: of the runs.
         dataset: what to run on. Workers generate generated data and open features on disk
             themselves, from the same path.
-        executor: any `concurrent.futures.Executor`, e.g. of `dask.distributed`; None: this process.
+        executor: any `concurrent.futures.Executor`, e.g. a `workers.Cluster`; None: this process.
+            There are as many units under way as it has workers; all at once if it does not tell.
         out: folder for new records; the committed ones are looked at first.
         device: see `train`.
         progress: tell on standard error how far the grid is.
@@ -103,9 +106,9 @@ def run_grid(
     units = _units([pair for pair, key in keys.items() if find(key, out, runs) is None])
     if units:
         check_writable(Path(out))
-        job = partial(_job, dataset=dataset, device=device, runs=runs)
+        begin = partial(course, dataset=dataset, device=device, runs=runs)
         try:
-            _compute(units, job, executor, keys, Path(out), progress)
+            _compute(units, begin, executor, keys, Path(out), progress)
         except KeyboardInterrupt as stop:
             stop.add_note(GOES_ON)
             raise
@@ -121,16 +124,9 @@ def _units(absent: Sequence[tuple[Config, int]]) -> list[Unit]:
     return units
 
 
-def _job(
-    unit: Unit, dataset: Dataset, device: str, runs: bool, progress: bool = False
-) -> dict[str, bytes]:
-    """What a worker does: content by file name, which the caller of `run_grid` writes."""
-    return compute(unit.configs, unit.seed, dataset, device, progress, runs)
-
-
 def _compute(
     units: Sequence[Unit],
-    job: Callable,
+    begin: Callable[..., Course],
     executor: Executor | None,
     keys: dict,
     out: Path,
@@ -138,9 +134,9 @@ def _compute(
 ) -> None:
     failures = []
     with _Line(len(units), progress) as line:
-        ended = _here(units, partial(job, progress=progress), line)
+        ended = _here(units, partial(begin, progress=progress), line)
         if executor is not None:
-            ended = _elsewhere(units, job, executor, line)
+            ended = _elsewhere(units, begin, executor, line)
         with closing(ended):
             for unit, result in ended:
                 try:
@@ -154,35 +150,105 @@ def _compute(
         raise GridError(failures, len(units))
 
 
-def _here(units: Sequence[Unit], job: Callable, line: _Line) -> Iterator[tuple[Unit, Callable]]:
+def _here(units: Sequence[Unit], begin: Callable, line: _Line) -> Iterator[tuple[Unit, Callable]]:
     """Each unit with a function that computes it."""
     for unit in units:
-        line.show(running=1)
-        yield unit, partial(job, unit)
+        line.show(at_work=1)
+        yield unit, partial(_follow, begin(*unit))
+
+
+def _follow(steps: Course) -> dict[str, bytes]:
+    """The end of a course, whose tasks are done here."""
+    results = None
+    while True:
+        try:
+            tasks = steps.send(results)
+        except StopIteration as end:
+            return end.value
+        results = [task() for task in tasks]
 
 
 def _elsewhere(
-    units: Sequence[Unit], job: Callable, executor: Executor, line: _Line
+    units: Sequence[Unit], begin: Callable, executor: Executor, line: _Line
 ) -> Iterator[tuple[Unit, Callable]]:
     """Each unit, once it has ended, with a function that returns its result; others go on."""
-    waiting: dict[Future, Unit] = {}
+    coming, going = iter(units), []
     try:
-        for unit in units:
-            waiting[_submit(executor, job, unit)] = unit
-        while waiting:
+        while True:
+            while len(going) < _workers(executor) and (unit := next(coming, None)):
+                going.append(_Going(unit, begin(*unit), partial(_submit, executor)))
+            if not going:
+                return
+            waiting = [future for one in going for future in one.futures if not future.done()]
             line.show(_running(executor, waiting))
-            done, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield waiting.pop(future), future.result
+            wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
+            for one in [one for one in going if one.ended()]:
+                going.remove(one)
+                yield one.unit, one.result
     finally:
-        for future in waiting:
+        for one in going:
+            one.cancel()
+
+
+class _Going:
+    """A unit under way.
+
+    Args:
+        unit: what is computed.
+        steps: its course.
+        submit: hands a task to a worker.
+    """
+
+    def __init__(self, unit: Unit, steps: Course, submit: Callable[[Callable], Future]):
+        self.unit, self.steps, self.submit = unit, steps, submit
+        self.futures: list[Future] = []
+        self.result: Callable = dict
+        self._go_on(None)
+
+    def ended(self) -> bool:
+        """Whether there is a `result`, or an error that it raises. Submits what can be done now."""
+        for future in self.futures:
+            if future.done() and (future.cancelled() or future.exception()):
+                self.result = future.result
+                self.cancel()
+                return True
+        if all(future.done() for future in self.futures):
+            self._go_on([future.result() for future in self.futures])
+        return not self.futures
+
+    def _go_on(self, results: list | None) -> None:
+        self.futures = []
+        try:
+            tasks = self.steps.send(results)
+        except Exception as end:
+            self.result = partial(_returned, end)
+        else:
+            self.futures = [self.submit(task) for task in tasks]
+
+    def cancel(self) -> None:
+        """Take back what has not begun."""
+        for future in self.futures:
             future.cancel()
 
 
-def _submit(executor: Executor, job: Callable, unit: Unit) -> Future:
-    """A future also where the executor has broken since the last unit."""
+def _returned(end: Exception) -> dict[str, bytes]:
+    """What a generator that ended so has returned."""
+    if isinstance(end, StopIteration):
+        return end.value
+    raise end
+
+
+def _workers(executor: Executor) -> float:
+    """How many units are under way at a time: with more, the first would not be finished first."""
+    if hasattr(executor, "workers"):
+        return max(1, executor.workers())
+    return getattr(executor, "_max_workers", math.inf)
+
+
+def _submit(executor: Executor, task: Callable) -> Future:
+    """A future also where the executor has broken since the last task."""
     try:
-        return executor.submit(job, unit)
+        return executor.submit(task)
     except BrokenExecutor as error:
         future: Future = Future()
         future.set_exception(error)
@@ -190,7 +256,7 @@ def _submit(executor: Executor, job: Callable, unit: Unit) -> Future:
 
 
 def _running(executor: Executor, futures: Iterable[Future]) -> int:
-    """How many units run: what the executor itself tells, or else its futures do.
+    """How many tasks run: what the executor itself tells, or else its futures do.
 
     A pool of processes says "running" of one future more than it has processes.
     """
@@ -204,8 +270,7 @@ def _keep(files: dict[str, bytes], keys: Sequence[str], out: Path) -> None:
     names = {name for name in files if "/" not in name}
     if names != {f"{key}.json" for key in keys}:
         raise ValueError(
-            f"a worker made the records {sorted(names)}, but {sorted(keys)} were asked for: its "
-            "amslib is another version; install the same everywhere"
+            f"{OTHER_VERSION} (it made the records {sorted(names)}, asked for were {sorted(keys)})"
         )
     for name, content in files.items():
         write_once(out / name, content)
@@ -229,7 +294,7 @@ class _Line:
     """One line on standard error that says how far a grid is."""
 
     def __init__(self, total: int, progress: bool):
-        self.total, self.counts = total, {"finished": 0, "running": 0, "failed": 0}
+        self.total, self.counts, self.at_work = total, {"finished": 0, "failed": 0}, 0
         self.start, self.last = time.monotonic(), 0.0  # seconds from the start to the last end
         self.bar = tqdm(total=total, disable=not progress, bar_format="{desc}")
 
@@ -240,14 +305,17 @@ class _Line:
         self.show(0)
         self.bar.close()
 
-    def show(self, running: int) -> None:
-        """`running` units run now."""
-        self.counts["running"] = running
+    def show(self, at_work: int) -> None:
+        """So many workers are at work now."""
+        self.at_work = at_work
         told = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         so_far, left = time.monotonic() - self.start, "?"
-        if ended := self.counts["finished"] + self.counts["failed"]:
+        if ended := sum(self.counts.values()):
             left = tqdm.format_interval(max(0, self.total * self.last / ended - so_far))
-        text = f"grid of {self.total}: {told}; {tqdm.format_interval(so_far)} so far, {left} left"
+        text = (
+            f"grid of {self.total}: {told}, {at_work} at work; "
+            f"{tqdm.format_interval(so_far)} so far, {left} left"
+        )
         self.bar.set_description_str(text)
 
     def finished(self) -> None:
@@ -261,4 +329,4 @@ class _Line:
     def _end(self, how: str) -> None:
         self.counts[how] += 1
         self.last = time.monotonic() - self.start
-        self.show(max(0, self.counts["running"] - 1))
+        self.show(self.at_work)

@@ -13,9 +13,11 @@ import math
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,6 +35,7 @@ from .train import train
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "results"
 COMPUTED = ROOT / "runs" / "records"
+OTHER_VERSION = "a worker's amslib is another version; install the same everywhere"
 LEVELS = {"thumos14": THUMOS14_TIOU, "activitynet12": ACTIVITYNET_TIOU}
 
 
@@ -133,10 +136,20 @@ def _read(path: Path) -> Record:
     return record
 
 
-def compute(
-    configs: Sequence[Config], seed: int, dataset: Dataset, device: str, progress: bool, runs: bool
-) -> dict[str, bytes]:
-    """Train configs side by side and score each: the files of their records.
+# Yields lists of tasks, none of which needs another of its list, and is sent their results.
+Course = Generator[list[Callable], list, dict[str, bytes]]
+
+
+def course(
+    configs: Sequence[Config],
+    seed: int,
+    dataset: Dataset,
+    device: str,
+    runs: bool,
+    progress: bool = False,
+) -> Course:
+    """How the records of configs that train side by side are made, wherever the tasks are done:
+    first each stream trains, then each config is scored.
 
     Args:
         configs, seed, dataset, device, progress: those of `train`.
@@ -145,33 +158,102 @@ def compute(
     Returns:
         Content by file name, relative to the folder of records; a run before its record.
     """
-    keys = [record_key(config, seed, dataset) for config in configs]
+    streams = dataset.streams or ("",)  # which `train` refuses
+    trained = yield [
+        partial(_trained, configs, seed, dataset, stream, device, progress) for stream in streams
+    ]
+    members = [[stream.of(i) for stream in trained] for i in range(len(configs))]
+    # few tasks, for the data go along with each
+    shares = [members[i :: len(streams)] for i in range(len(streams))]
+    scored = yield [partial(_scored, share, seed, dataset, device, runs) for share in shares]
+    return {name: content for files in scored for name, content in files.items()}
+
+
+class _Stream(NamedTuple):
+    """A stream that configs have trained on side by side.
+
+    Args:
+        keys: of their records, by the code that has trained them.
+        runs: of each config, the files that `Run.save` writes.
+        made: see `Record`, but for seconds.
+        seconds: for each config.
+    """
+
+    keys: list[str]
+    runs: list[dict[str, bytes]]
+    made: dict
+    seconds: float
+
+    def of(self, member: int) -> _Stream:
+        """Of one config."""
+        return self._replace(keys=[self.keys[member]], runs=[self.runs[member]])
+
+
+def _trained(
+    configs: Sequence[Config], seed: int, dataset: Dataset, stream: str, device: str, progress: bool
+) -> _Stream:
     start = time.perf_counter()
-    trained = train(dataset, configs, seed, device, progress)
-    shared = (time.perf_counter() - start) / len(trained)
-    files, made = {}, _made(device) | {"members": len(trained)}
-    for key, config, run in zip(keys, configs, trained, strict=True):
+    runs = train(dataset.only(stream), configs, seed, device, progress)
+    seconds = (time.perf_counter() - start) / len(runs)
+    keys = [record_key(config, seed, dataset) for config in configs]
+    made = _made(device) | {"members": len(runs)}
+    return _Stream(keys, [_saved(run) for run in runs], made, seconds)
+
+
+def _scored(
+    members: Iterable[Sequence[_Stream]], seed: int, dataset: Dataset, device: str, runs: bool
+) -> dict[str, bytes]:
+    """The files of the records of some configs, each trained on every stream."""
+    files: dict[str, bytes] = {}
+    for streams in members:
         start = time.perf_counter()
+        run = _joined([_loaded(saved) for stream in streams for saved in stream.runs])
+        key = record_key(run.config, seed, dataset)
+        if any(stream.keys != [key] for stream in streams):
+            raise ValueError(f"{OTHER_VERSION} ({key}, {[stream.keys for stream in streams]})")
         about = {
             "key": key,
-            "config": asdict(config),
+            "config": asdict(run.config),
             "seed": seed,
             "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
             "iterations": [_scores(run, dataset, i, device) for i in range(len(run.states))],
         }
-        seconds = round(shared + time.perf_counter() - start, 1)
+        made = {name: _each(stream.made[name] for stream in streams) for name in streams[0].made}
+        seconds = sum(stream.seconds for stream in streams) + time.perf_counter() - start
+        about["made"] = made | {"seconds": round(seconds, 1)}
         if runs:
-            files |= _saved(run, key)
-        about["made"] = made | {"seconds": seconds}
+            files |= {f"{key}/{name}": content for name, content in _saved(run).items()}
         files[f"{key}.json"] = (json.dumps(about) + "\n").encode()
     return files
 
 
-def _saved(run: Run, key: str) -> dict[str, bytes]:
+def _each(values: Iterable):
+    """The value of all, or all there are in a text: streams may train on different machines."""
+    one, *others = dict.fromkeys(values)
+    return "; ".join(map(str, (one, *others))) if others else one
+
+
+def _joined(parts: Sequence[Run]) -> Run:
+    """One run of runs on a stream each."""
+    run = Run(parts[0].config, parts[0].classes, parts[0].seed)
+    for states in zip(*(part.states for part in parts), strict=True):
+        run.states.append({stream: state for one in states for stream, state in one.items()})
+    run.history = [row for part in parts for row in part.history]
+    return run
+
+
+def _saved(run: Run) -> dict[str, bytes]:
     """What `Run.save` writes; run.json, which says that a run is there, comes last."""
     with tempfile.TemporaryDirectory() as folder:
         run.save(folder)
-        return {f"{key}/{name}": (Path(folder) / name).read_bytes() for name in (WEIGHTS, ABOUT)}
+        return {name: (Path(folder) / name).read_bytes() for name in (WEIGHTS, ABOUT)}
+
+
+def _loaded(files: dict[str, bytes]) -> Run:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        return Run.load(folder)
 
 
 def _scores(run: Run, dataset: Dataset, iteration: int, device: str) -> dict:

@@ -1,4 +1,4 @@
-"""Where the units of a grid are computed: processes of this machine, or a Dask cluster."""
+"""Where the tasks of a grid are done: processes of this machine, or a Dask cluster."""
 
 from __future__ import annotations
 
@@ -49,7 +49,11 @@ def _end_with_caller() -> None:
 
 
 class Cluster(Executor):
-    """The executor of a Dask client, which also tells how many units run."""
+    """The executor of a Dask client, which also tells how many workers it has.
+
+    Args:
+        client: a `distributed.Client`.
+    """
 
     def __init__(self, client):
         self.client, self.executor = client, client.get_executor(pure=False)
@@ -58,8 +62,15 @@ class Cluster(Executor):
         """See `concurrent.futures.Executor`."""
         return self.executor.submit(fn, *args, **kwargs)
 
+    def workers(self) -> int:
+        """Threads of all workers; 0 where the scheduler does not answer."""
+        try:
+            return sum(self.client.nthreads().values())
+        except OSError:
+            return 0
+
     def running(self) -> int:
-        """Units that are on a thread of a worker; 0 where the scheduler does not answer."""
+        """Tasks that are on a thread of a worker; 0 where the scheduler does not answer."""
         try:
             threads, given = self.client.nthreads(), self.client.processing()
         except OSError:

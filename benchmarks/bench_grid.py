@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from math import ceil
 
-from data import only
 from rates import beside, product
 from watch import Watch, of_schedule
 
@@ -30,7 +29,7 @@ def total(data, configs):
 
 
 def test_grid(benchmark, figures, one_thread):
-    data = only(load("synthetic"), "flow")
+    data = load("synthetic").only("flow")
     grid = experiments.paper_grid()
     timed = beside(benchmark, partial(total, data, grid), product, ROUNDS)
     batched = min(timed.results, key=lambda of: of.seconds)

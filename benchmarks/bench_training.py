@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from data import only
 from rates import PRODUCTS, beside, product
 from watch import Watch, of_schedule
 
@@ -39,7 +38,7 @@ def _best(results):
 
 
 def test_fp32(benchmark, wide, figures):
-    data = only(wide, STREAM)
+    data = wide.only(STREAM)
     timed = beside(benchmark, partial(watched, data, "fp32"), product)
     _, seen = _best(timed.results)
     for name, phase in zip(PHASES, seen, strict=True):
@@ -62,7 +61,7 @@ def test_bf16(benchmark, wide, figures):
     figures.rates["products in bf16"] = product(torch.bfloat16, shapes=BRIEF if slow else PRODUCTS)
     if slow:
         pytest.skip("products in bf16 are slower than in fp32 on this processor")
-    data = only(wide, STREAM)
+    data = wide.only(STREAM)
     timed = beside(benchmark, partial(watched, data, "bf16"), product)
     run, seen = _best(timed.results)
     whole = _whole(seen)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +20,6 @@ def thumos(width: int = WIDTH) -> tuple[Dataset, str]:
     if TIMELINE.exists():
         return load("synthetic", width=width, timeline=TIMELINE), "THUMOS14"
     return load("synthetic", width=width), "generated"
-
-
-def only(dataset: Dataset, stream: str) -> Dataset:
-    """The data set with one stream."""
-    return replace(
-        dataset,
-        train=tuple(replace(v, features={stream: v.features[stream]}) for v in dataset.train),
-    )
 
 
 def noise(lengths: Iterable[int], classes: int = 4, width: int = 6) -> Dataset:

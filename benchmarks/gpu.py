@@ -30,7 +30,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from arithmetic import Floor, training
-from data import only, thumos
+from data import thumos
 from rates import copy, product
 from report import columns, seconds
 from torch.profiler import ProfilerActivity, profile
@@ -213,7 +213,7 @@ def products(data: Dataset, configs: Sequence[Config], device: str, rate: float)
     few = dict(steps_per_epoch=FEW, epochs_zero=0, epochs=1)
     brief = [replace(c, iterations=min(1, c.iterations), **few) for c in configs]
     work = Work(list(dict.fromkeys(brief)), "bf16", device)
-    data = only(data, data.streams[0])
+    data = data.only(data.streams[0])
     seen = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device == "cuda")
     with patch.object(phases, "Graphs", lambda step, longest: step):
         work.train(data, 0)  # what is done once

@@ -98,6 +98,46 @@ def test_a_unit_that_fails_is_told_and_does_not_stop_the_rest(threads, second_se
     assert set(names(tmp_path)) == kept
 
 
+def test_a_stream_that_fails_fails_its_unit_once(tmp_path, monkeypatch):
+    train = records.train
+
+    def fail(dataset, configs, seed, *rest):
+        if dataset.streams == ("rgb",) and seed == 0:
+            raise FloatingPointError("the loss is nan")
+        return train(dataset, configs, seed, *rest)
+
+    monkeypatch.setattr(records, "train", fail)
+    with ThreadPoolExecutor(2) as pool, pytest.raises(GridError, match="1 of 2 units") as caught:
+        run_grid([QUICK], [0, 1], TINY, pool, tmp_path)
+    assert str(caught.value).count("FloatingPointError: the loss is nan") == 1
+    assert names(tmp_path) == [f"{records.record_key(QUICK, 1, TINY)}.json"]
+
+
+def test_a_unit_is_finished_before_more_are_begun_than_there_are_workers(tmp_path, monkeypatch):
+    done, train, scores = [], records.train, records._scores
+
+    def trained(dataset, configs, seed, *rest):
+        done.append(("train", *dataset.streams, seed))
+        return train(dataset, configs, seed, *rest)
+
+    def scored(run, dataset, iteration, device):
+        done.append(("score", run.config.eta, iteration, run.seed))
+        return scores(run, dataset, iteration, device)
+
+    monkeypatch.setattr(records, "train", trained)
+    monkeypatch.setattr(records, "_scores", scored)
+    with ThreadPoolExecutor(1) as pool:
+        run_grid([QUICK, OTHER], [0, 1], TINY, pool, tmp_path)
+    assert done == [
+        (*what, seed)
+        for seed in (0, 1)
+        for what in [
+            *(("train", "rgb"), ("train", "flow")),
+            *(("score", config.eta, i) for config in (QUICK, OTHER) for i in (0, 1)),
+        ]
+    ]
+
+
 CALLER = """
 import time
 from amslib.workers import processes
@@ -145,6 +185,14 @@ def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
     with pytest.raises(GridError, match="amslib is another version"):
         run_grid([QUICK], [0], TINY, out=tmp_path)
     assert not names(tmp_path)
+
+
+def test_a_worker_of_another_version_is_refused_also_where_it_only_trains(tmp_path, monkeypatch):
+    keys = iter(["0" * 16, records.record_key(QUICK, 0, TINY), records.record_key(QUICK, 0, TINY)])
+    monkeypatch.setattr(records, "record_key", lambda *_: next(keys))
+    with pytest.raises(GridError, match="amslib is another version"):
+        run_grid([QUICK], [0], TINY, out=tmp_path)
+    assert not list(keys) and not names(tmp_path)
 
 
 # What is on the disk
@@ -313,7 +361,7 @@ def test_an_interrupt_takes_back_what_has_not_begun(tmp_path, monkeypatch):
     monkeypatch.setattr("amslib.grid.wait", interrupt)
     with pytest.raises(KeyboardInterrupt) as caught:
         run_grid([QUICK], [0, 1], TINY, Never(), tmp_path)
-    assert [future.cancelled() for future in Never.futures] == [True, True]
+    assert [future.cancelled() for future in Never.futures] == [True] * 4  # two streams each
     assert caught.value.__notes__ == ["what is finished is kept; the same call goes on from there"]
 
 
@@ -325,9 +373,9 @@ def test_the_line_tells_how_far_the_grid_is(second_seed_fails, tmp_path, capsys)
         run_grid([QUICK], [0, 1, 2], TINY, pool, tmp_path, progress=True)
     told = capsys.readouterr()
     lines = re.split("[\r\n]", told.err.strip())
-    assert "grid of 3: 0 finished, 1 running, 0 failed" in told.err
+    assert "grid of 3: 0 finished, 0 failed, 1 at work" in told.err
     assert re.fullmatch(
-        r"grid of 3: 2 finished, 0 running, 1 failed; \d\d:\d\d so far, 00:00 left", lines[-1]
+        r"grid of 3: 2 finished, 1 failed, 0 at work; \d\d:\d\d so far, 00:00 left", lines[-1]
     )
     assert [line for line in lines if line.startswith("failed: seed 1: steps_per_epoch=2")]
     assert told.out == ""

@@ -16,9 +16,10 @@ import nbformat
 import numpy as np
 import pytest
 import reproduce
+import torch
 from helpers import close
 
-from amslib import Config, evaluate, load, records, run_grid
+from amslib import Config, evaluate, load, records, run_grid, train
 from amslib.diagnostics import detection_quality, pseudo_label_quality
 from amslib.evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU
 from amslib.experiments import table_3
@@ -45,11 +46,12 @@ def committed(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def trained(monkeypatch) -> list:
-    """(configs, seed) of every call of `train`."""
+    """(configs, seed) of all that is trained."""
     calls, train = [], records.train
 
     def note(dataset, configs, seed, *rest):
-        calls.append((list(configs), seed))
+        if dataset.streams == ("rgb",):  # the other stream is trained by itself
+            calls.append((list(configs), seed))
         return train(dataset, configs, seed, *rest)
 
     monkeypatch.setattr(records, "train", note)
@@ -135,6 +137,28 @@ def test_a_record_of_other_code_is_not_read(committed, trained, tmp_path, monkey
     monkeypatch.setattr(records, "method_fingerprint", lambda: "another method")
     run_grid([QUICK], [0], TINY, out=tmp_path)
     assert len(trained) == 2
+
+
+def test_streams_that_train_by_themselves_give_the_run_that_they_give_together(committed, tmp_path):
+    grid = [OTHER, QUICK]
+    found = run_grid(grid, [1], TINY, out=tmp_path, runs=True)
+    for record, expected in zip(found, train(TINY, grid, 1, "cpu"), strict=True):
+        run = record.run()
+        assert (run.config, run.history) == (expected.config, expected.history)
+        for i, states in enumerate(expected.states):
+            for stream, branches in states.items():
+                for branch, state in branches.items():
+                    assert state.keys() == run.states[i][stream][branch].keys()
+                    for name, p in state.items():
+                        assert torch.equal(p, run.states[i][stream][branch][name])
+
+
+def test_a_record_names_all_machines_that_trained_it(committed, tmp_path, monkeypatch):
+    told = iter(["one", "other", "one", "one"])
+    monkeypatch.setattr(records, "described", lambda device: {"processor": next(told)})
+    first, second = run_grid([QUICK], [0, 1], TINY, out=tmp_path)
+    assert first.made["processor"] == "one; other" and second.made["processor"] == "one"
+    assert first.made["members"] == 1
 
 
 def test_executors_change_nothing(committed, tmp_path):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -72,6 +72,15 @@ class Dataset:
         known = {name for v in (*self.train, *self.test)[:1] for name in v.features}
         return tuple(sorted(known, key=lambda s: ({"rgb": 0, "flow": 1}.get(s, 2), s)))
 
+    def only(self, stream: str) -> Dataset:
+        """The same videos with one of their streams, still unread."""
+        train, test = (
+            tuple(replace(v, features=OneStream(v.features, stream)) for v in videos)
+            for videos in (self.train, self.test)
+        )
+        mark = fingerprint(self.fingerprint, stream)
+        return replace(self, train=train, test=test, fingerprint=mark)
+
     def labels(self, videos) -> np.ndarray:
         """Video-level labels as a {0, 1} array of shape (len(videos), C)."""
         column = {name: k for k, name in enumerate(self.classes)}
@@ -79,6 +88,30 @@ class Dataset:
         for row, video in enumerate(videos):
             y[row, [column[name] for name in video.labels]] = 1
         return y
+
+
+class OneStream(Mapping):
+    """One of the streams of a video, read when it is asked for."""
+
+    def __init__(self, features: Mapping[str, np.ndarray], stream: str):
+        self.features, self.stream = features, stream
+
+    def __getitem__(self, stream: str) -> np.ndarray:
+        if stream != self.stream:
+            raise KeyError(stream)
+        return self.features[stream]
+
+    def __iter__(self) -> Iterator[str]:
+        return (stream for stream in self.features if stream == self.stream)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape (T, D), unread where the features know it."""
+        known = getattr(self.features, "shapes", None)
+        return {name: self[name].shape if known is None else known[name] for name in self}
 
 
 def fingerprint(*parts) -> str:
