@@ -201,9 +201,8 @@ class _Going:
 
     def __init__(self, unit: Unit, steps: Course, submit: Callable[[Callable], Future]):
         self.unit, self.steps, self.submit = unit, steps, submit
-        self.futures: list[Future] = []
-        self.result: Callable = dict
-        self._go_on(None)
+        self.result: Callable[[], dict[str, bytes]] | None = None
+        self.futures = [submit(task) for task in steps.send(None)]
 
     def ended(self) -> bool:
         """Whether there is a `result`, or an error that it raises. Submits what can be done now."""
@@ -214,28 +213,19 @@ class _Going:
                 return True
         if all(future.done() for future in self.futures):
             self._go_on([future.result() for future in self.futures])
-        return not self.futures
+        return self.result is not None
 
-    def _go_on(self, results: list | None) -> None:
-        self.futures = []
+    def _go_on(self, results: list) -> None:
         try:
-            tasks = self.steps.send(results)
-        except Exception as end:
-            self.result = partial(_returned, end)
-        else:
-            self.futures = [self.submit(task) for task in tasks]
+            self.futures = [self.submit(task) for task in self.steps.send(results)]
+        except StopIteration as end:
+            files = end.value
+            self.result = lambda: files
 
     def cancel(self) -> None:
         """Take back what has not begun."""
         for future in self.futures:
             future.cancel()
-
-
-def _returned(end: Exception) -> dict[str, bytes]:
-    """What a generator that ended so has returned."""
-    if isinstance(end, StopIteration):
-        return end.value
-    raise end
 
 
 def _workers(executor: Executor) -> float:

@@ -50,9 +50,10 @@ class Record:
         dataset: name and fingerprint of the data.
         iterations: one entry an iteration, 0 first: at each of `LEVELS` of IoU the
             ``Evaluation.to_dict()`` on the test videos, and the "quality" of what is marked.
-        made: method, commit, what `machine.described` tells of the machine, members, so many
-            configs trained as one model (among others the last digits are others), and seconds:
-            what may explain a difference. Records of earlier versions tell less.
+        made: method, commit, what `machine.described` tells of the machine (of all, where streams
+            trained on different ones), members, so many configs trained as one model (among others
+            the last digits are others), and seconds: what may explain a difference. Records of
+            earlier versions tell less.
         folder: where the record lies; a trained run may lie beside it.
     """
 
@@ -218,19 +219,24 @@ def _scored(
             "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
             "iterations": [_scores(run, dataset, i, device) for i in range(len(run.states))],
         }
-        made = {name: _each(stream.made[name] for stream in streams) for name in streams[0].made}
         seconds = sum(stream.seconds for stream in streams) + time.perf_counter() - start
-        about["made"] = made | {"seconds": round(seconds, 1)}
+        about["made"] = _together([s.made for s in streams]) | {"seconds": round(seconds, 1)}
         if runs:
             files |= {f"{key}/{name}": content for name, content in _saved(run).items()}
         files[f"{key}.json"] = (json.dumps(about) + "\n").encode()
     return files
 
 
-def _each(values: Iterable):
-    """The value of all, or all there are in a text: streams may train on different machines."""
-    one, *others = dict.fromkeys(values)
-    return "; ".join(map(str, (one, *others))) if others else one
+def _together(made: Sequence[dict]) -> dict:
+    """What is told of all streams, which may have trained on different machines: the value of an
+    entry, or all there are in a text.
+    """
+    told = {}
+    for name in dict.fromkeys(name for one in made for name in one):
+        values = [one[name] for one in made if name in one]
+        each = [value for i, value in enumerate(values) if value not in values[:i]]
+        told[name] = each[0] if len(each) == 1 else "; ".join(map(str, each))
+    return told
 
 
 def _joined(parts: Sequence[Run]) -> Run:

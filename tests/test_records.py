@@ -154,10 +154,12 @@ def test_streams_that_train_by_themselves_give_the_run_that_they_give_together(c
 
 
 def test_a_record_names_all_machines_that_trained_it(committed, tmp_path, monkeypatch):
-    told = iter(["one", "other", "one", "one"])
-    monkeypatch.setattr(records, "described", lambda device: {"processor": next(told)})
+    chosen = {"chosen": {"MKL_CBWR": "AVX2"}}
+    told = iter([{"threads": 2} | chosen, {"threads": 4}, {"threads": 4} | chosen, {"threads": 4}])
+    monkeypatch.setattr(records, "described", lambda device: next(told))
     first, second = run_grid([QUICK], [0, 1], TINY, out=tmp_path)
-    assert first.made["processor"] == "one; other" and second.made["processor"] == "one"
+    assert first.made["threads"] == "2; 4" and second.made["threads"] == 4
+    assert first.made["chosen"] == second.made["chosen"] == {"MKL_CBWR": "AVX2"}
     assert first.made["members"] == 1
 
 

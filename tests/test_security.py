@@ -672,7 +672,7 @@ ALLOWED = {
         "an Unpickler whose find_class knows eight names, all of them classes of that module"
     ),
     ("amslib/machine.py", "import ctypes"): (
-        "calls mallopt of the C library of the process itself, with constants"
+        "tells malloc of the process itself to keep memory, in large pages; with constants"
     ),
 }
 
