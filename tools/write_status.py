@@ -26,7 +26,7 @@ PINNED = ("torch", "numpy", "jupyter-book", "sphinx", "nbval", "papermill", "pyt
 TIMES = {  # by command: minutes and machine, measured by hand
     "`make book`": ["0.5", "2 cores"],
     "`make test`": ["10 to 12", "2 cores"],
-    "`make reproduce`": ["42", "2 cores"],
+    "`make reproduce`": ["36", "2 cores"],
 }
 HEAD = """# Status
 
