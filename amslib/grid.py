@@ -179,7 +179,7 @@ def _elsewhere(
                 going.append(_Going(unit, begin(*unit), partial(_submit, executor)))
             if not going:
                 return
-            waiting = [future for one in going for future in one.futures if not future.done()]
+            waiting = [future for one in going for future in one.pending]
             line.show(_running(executor, waiting))
             wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
             for one in [one for one in going if one.ended()]:
@@ -202,22 +202,24 @@ class _Going:
     def __init__(self, unit: Unit, steps: Course, submit: Callable[[Callable], Future]):
         self.unit, self.steps, self.submit = unit, steps, submit
         self.result: Callable[[], dict[str, bytes]] | None = None
-        self.futures = [submit(task) for task in steps.send(None)]
+        self.futures = self.pending = [submit(task) for task in steps.send(None)]
 
     def ended(self) -> bool:
         """Whether there is a `result`, or an error that it raises. Submits what can be done now."""
+        self.pending = [future for future in self.futures if not future.done()]
         for future in self.futures:
-            if future.done() and (future.cancelled() or future.exception()):
+            if future not in self.pending and (future.cancelled() or future.exception()):
                 self.result = future.result
                 self.cancel()
                 return True
-        if all(future.done() for future in self.futures):
+        if not self.pending:
             self._go_on([future.result() for future in self.futures])
         return self.result is not None
 
     def _go_on(self, results: list) -> None:
         try:
             self.futures = [self.submit(task) for task in self.steps.send(results)]
+            self.pending = self.futures
         except StopIteration as end:
             files = end.value
             self.result = lambda: files
@@ -236,10 +238,10 @@ def _workers(executor: Executor) -> float:
 
 
 def _submit(executor: Executor, task: Callable) -> Future:
-    """A future also where the executor has broken since the last task."""
+    """A future also where the executor takes nothing any more."""
     try:
         return executor.submit(task)
-    except BrokenExecutor as error:
+    except Exception as error:
         future: Future = Future()
         future.set_exception(error)
         return future

@@ -66,7 +66,8 @@ def _products(config: str) -> str:
 def keep_memory() -> None:
     """Let a process keep the memory it frees, and in large pages, where the C library allows it.
     The large tensors of a step otherwise go back to the system and come again as new pages, and
-    the processor looks up every 4096 bytes anew where they are. No number depends on it.
+    the processor looks up every 4096 bytes anew where they are. Large pages are those of the first
+    gigabyte that the main thread takes. No number depends on it.
     """
     try:
         c = ctypes.CDLL(None)

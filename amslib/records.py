@@ -50,10 +50,10 @@ class Record:
         dataset: name and fingerprint of the data.
         iterations: one entry an iteration, 0 first: at each of `LEVELS` of IoU the
             ``Evaluation.to_dict()`` on the test videos, and the "quality" of what is marked.
-        made: method, commit, what `machine.described` tells of the machine (of all, where streams
-            trained on different ones), members, so many configs trained as one model (among others
-            the last digits are others), and seconds: what may explain a difference. Records of
-            earlier versions tell less.
+        made: method, commit, what `machine.described` tells of the machine (of all, where several
+            took part), members, so many configs trained as one model (among others the last digits
+            are others), and seconds: what may explain a difference. Records of earlier versions
+            tell less.
         folder: where the record lies; a trained run may lie beside it.
     """
 
@@ -165,8 +165,10 @@ def course(
     ]
     members = [[stream.of(i) for stream in trained] for i in range(len(configs))]
     # few tasks, for the data go along with each
-    shares = [members[i :: len(streams)] for i in range(len(streams))]
-    scored = yield [partial(_scored, share, seed, dataset, device, runs) for share in shares]
+    count = min(len(streams), len(configs))
+    tasks = [partial(_scored, members[i::count], seed, dataset, device, runs) for i in range(count)]
+    del trained, members  # large
+    scored = yield tasks
     return {name: content for files in scored for name, content in files.items()}
 
 
@@ -176,13 +178,15 @@ class _Stream(NamedTuple):
     Args:
         keys: of their records, by the code that has trained them.
         runs: of each config, the files that `Run.save` writes.
-        made: see `Record`, but for seconds.
+        made: what `_made` tells of the machine.
+        members: how many configs.
         seconds: for each config.
     """
 
     keys: list[str]
     runs: list[dict[str, bytes]]
     made: dict
+    members: int
     seconds: float
 
     def of(self, member: int) -> _Stream:
@@ -197,8 +201,7 @@ def _trained(
     runs = train(dataset.only(stream), configs, seed, device, progress)
     seconds = (time.perf_counter() - start) / len(runs)
     keys = [record_key(config, seed, dataset) for config in configs]
-    made = _made(device) | {"members": len(runs)}
-    return _Stream(keys, [_saved(run) for run in runs], made, seconds)
+    return _Stream(keys, [_saved(run) for run in runs], _made(device), len(runs), seconds)
 
 
 def _scored(
@@ -220,7 +223,11 @@ def _scored(
             "iterations": [_scores(run, dataset, i, device) for i in range(len(run.states))],
         }
         seconds = sum(stream.seconds for stream in streams) + time.perf_counter() - start
-        about["made"] = _together([s.made for s in streams]) | {"seconds": round(seconds, 1)}
+        about["made"] = {
+            **_together([*(stream.made for stream in streams), _made(device)]),
+            "members": streams[0].members,
+            "seconds": round(seconds, 1),
+        }
         if runs:
             files |= {f"{key}/{name}": content for name, content in _saved(run).items()}
         files[f"{key}.json"] = (json.dumps(about) + "\n").encode()
@@ -228,12 +235,12 @@ def _scored(
 
 
 def _together(made: Sequence[dict]) -> dict:
-    """What is told of all streams, which may have trained on different machines: the value of an
-    entry, or all there are in a text.
+    """What is told of all machines that took part: the value of an entry, or all there are in a
+    text.
     """
     told = {}
     for name in dict.fromkeys(name for one in made for name in one):
-        values = [one[name] for one in made if name in one]
+        values = [one.get(name, "none") for one in made]
         each = [value for i, value in enumerate(values) if value not in values[:i]]
         told[name] = each[0] if len(each) == 1 else "; ".join(map(str, each))
     return told

@@ -152,12 +152,12 @@ def _record(record: Record) -> str:
 
 def _commit(record: Record) -> str:
     """The commit, linked where readers may have it; changes on top of it are told."""
-    commit = record.made["commit"]
-    short = commit.rstrip("+")
-    if not short:
-        return "unknown"
-    linked = f"[{short}]({REPOSITORY}/commit/{short})" if _is_committed(record) else f"`{short}`"
-    return linked + " with changes" * commit.endswith("+")
+    told = []
+    for commit in record.made["commit"].split("; "):  # of several machines
+        short = commit.rstrip("+")
+        link = f"[{short}]({REPOSITORY}/commit/{short})" if _is_committed(record) else f"`{short}`"
+        told.append(link + " with changes" * commit.endswith("+") if short else "unknown")
+    return " and ".join(told)
 
 
 def _data(records: Iterable[Record]) -> str:

@@ -15,6 +15,10 @@ import torch
 from tqdm import tqdm
 
 WAIT = 10  # seconds for an answer of a scheduler
+# the last two where the client has given it up
+UNREACHABLE = (OSError, RuntimeError, AttributeError)
+# of a task: the weights of a whole grid travel with it
+LARGE = {"distributed.admin.large-graph-warning-threshold": "4GB"}
 
 
 @contextmanager
@@ -56,24 +60,34 @@ class Cluster(Executor):
     """
 
     def __init__(self, client):
+        from dask import config
+
+        config.set(LARGE)
         self.client, self.executor = client, client.get_executor(pure=False)
 
     def submit(self, fn, /, *args, **kwargs) -> Future:
-        """See `concurrent.futures.Executor`."""
+        """See `concurrent.futures.Executor`.
+
+        Raises:
+            OSError: the connection to the scheduler was given up; Dask would take a task that
+                never ends.
+        """
+        if self.client.status in ("closing", "closed"):
+            raise OSError("no connection to the scheduler any more; is it still there?")
         return self.executor.submit(fn, *args, **kwargs)
 
     def workers(self) -> int:
         """Threads of all workers; 0 where the scheduler does not answer."""
         try:
             return sum(self.client.nthreads().values())
-        except OSError:
+        except UNREACHABLE:
             return 0
 
     def running(self) -> int:
         """Tasks that are on a thread of a worker; 0 where the scheduler does not answer."""
         try:
             threads, given = self.client.nthreads(), self.client.processing()
-        except OSError:
+        except UNREACHABLE:
             return 0
         mine = {worker: set(self.client.futures) & set(keys) for worker, keys in given.items()}
         return sum(min(len(keys), threads.get(worker, 0)) for worker, keys in mine.items())

@@ -71,7 +71,7 @@ def test_grid(benchmark, figures, one_thread):
     torch.set_num_threads(CORES)  # `one_thread` puts it back
     apart = models * min(apart, one_by_one(data, grid))
     name = "the same, against one config after the other on one core or all, as is faster"
-    figures.times(name, apart, whole, 4)
+    figures.times(name, apart, whole, None)
     figures.parts["the grid, default data"] = {
         part: seconds / batched.seconds for part, seconds in batched.parts.items()
     }

@@ -41,7 +41,7 @@ class Figures:
         share = amount / seconds / rate
         self.rows.append(dict(name=name, seconds=seconds, share=share, of=of, target=target))
 
-    def times(self, name: str, slow: float, fast: float, target: float) -> None:
+    def times(self, name: str, slow: float, fast: float, target: float | None) -> None:
         """How many times as fast something is, in seconds of the default schedule."""
         self.rows.append(dict(name=name, seconds=fast, times=slow / fast, target=target))
 

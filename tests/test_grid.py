@@ -26,7 +26,7 @@ from amslib import Config, load, records, run_grid
 from amslib.cli import main
 from amslib.experiments import EXPERIMENTS, fig_4, ledger, paper_grid
 from amslib.files import write_once
-from amslib.grid import GridError, _running
+from amslib.grid import GridError, Unit, _Going, _running
 from amslib.workers import processes
 
 TINY = load("synthetic-tiny", width=8)
@@ -136,6 +136,36 @@ def test_a_unit_is_finished_before_more_are_begun_than_there_are_workers(tmp_pat
             *(("score", config.eta, i) for config in (QUICK, OTHER) for i in (0, 1)),
         ]
     ]
+
+
+def test_a_task_that_fails_while_it_is_looked_at_fails_its_unit_the_next_time():
+    class Late(Future):
+        def done(self):
+            if not super().done():
+                self.set_exception(FloatingPointError("the loss is nan"))
+                return False
+            return True
+
+    def steps():
+        yield [abs]
+
+    one = _Going(Unit((QUICK,), 0), steps(), lambda task: Late())
+    assert not one.ended() and one.ended()
+    with pytest.raises(FloatingPointError):
+        one.result()
+
+
+def test_an_executor_that_takes_nothing_any_more_fails_the_units(tmp_path, monkeypatch):
+    pool, train = ThreadPoolExecutor(1), records.train
+
+    def last(*given):
+        pool.shutdown(wait=False)
+        return train(*given)
+
+    monkeypatch.setattr(records, "train", last)
+    with pytest.raises(GridError, match="2 of 2 units failed") as caught:
+        run_grid([QUICK], [0, 1], TINY, pool, tmp_path)
+    assert str(caught.value).count("\nRuntimeError: cannot schedule new futures") == 2
 
 
 CALLER = """

@@ -149,7 +149,7 @@ def test_a_cluster_that_loses_its_scheduler_fails_the_units(tmp_path):
     lone = Machines(folder)
     try:
         with cluster(lone.address) as executor, ThreadPoolExecutor(1) as thread:
-            grid = thread.submit(run_grid, [QUICK], [0], TINY, executor, tmp_path / "out")
+            grid = thread.submit(run_grid, [QUICK], [0, 1], TINY, executor, tmp_path / "out")
             threading.Timer(1, lone.processes[0].kill).start()
             with pytest.raises(GridError, match="the executor gave it up"):
                 grid.result(timeout=60)

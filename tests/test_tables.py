@@ -128,6 +128,11 @@ def test_what_was_computed_here_is_named_but_not_linked():
     "commit, told",
     [
         ("", "commit unknown;"),
+        (
+            "abc1234+; def5678",
+            f"commit [abc1234]({REPOSITORY}/commit/abc1234) with changes and "
+            f"[def5678]({REPOSITORY}/commit/def5678);",
+        ),
         ("abc1234+", f"commit [abc1234]({REPOSITORY}/commit/abc1234) with changes;"),
     ],
 )

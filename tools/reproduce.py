@@ -125,7 +125,7 @@ def reproduce(
             try:
                 for job in tqdm(as_completed(jobs), total=len(jobs), unit="grid", disable=None):
                     job.result()
-            except KeyboardInterrupt:  # what runs is finished and kept
+            except KeyboardInterrupt:  # what is finished is kept
                 executor.shutdown(wait=False, cancel_futures=True)
                 raise
     kept = {key for grid in grids for key in grid.keys(grid.kept)}
