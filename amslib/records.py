@@ -163,7 +163,7 @@ def course(
     trained = yield [
         partial(_trained, configs, seed, dataset, stream, device, progress) for stream in streams
     ]
-    members = [[stream.of(i) for stream in trained] for i in range(len(configs))]
+    members = list(zip(*trained, strict=True))  # the streams of each config
     # few tasks, for the data go along with each
     count = min(len(streams), len(configs))
     tasks = [partial(_scored, members[i::count], seed, dataset, device, runs) for i in range(count)]
@@ -173,35 +173,34 @@ def course(
 
 
 class _Stream(NamedTuple):
-    """A stream that configs have trained on side by side.
+    """A config that has trained on a stream, side by side with others.
 
     Args:
-        keys: of their records, by the code that has trained them.
-        runs: of each config, the files that `Run.save` writes.
+        key: of its record, by the code that has trained it.
+        files: what `Run.save` writes.
         made: what `_made` tells of the machine.
-        members: how many configs.
-        seconds: for each config.
+        members: how many configs trained.
+        seconds: of this one.
     """
 
-    keys: list[str]
-    runs: list[dict[str, bytes]]
+    key: str
+    files: dict[str, bytes]
     made: dict
     members: int
     seconds: float
 
-    def of(self, member: int) -> _Stream:
-        """Of one config."""
-        return self._replace(keys=[self.keys[member]], runs=[self.runs[member]])
-
 
 def _trained(
     configs: Sequence[Config], seed: int, dataset: Dataset, stream: str, device: str, progress: bool
-) -> _Stream:
+) -> list[_Stream]:
     start = time.perf_counter()
     runs = train(dataset.only(stream), configs, seed, device, progress)
     seconds = (time.perf_counter() - start) / len(runs)
+    count, made = len(runs), _made(device)
     keys = [record_key(config, seed, dataset) for config in configs]
-    return _Stream(keys, [_saved(run) for run in runs], _made(device), len(runs), seconds)
+    return [
+        _Stream(key, _saved(run), made, count, seconds) for key, run in zip(keys, runs, strict=True)
+    ]
 
 
 def _scored(
@@ -211,10 +210,10 @@ def _scored(
     files: dict[str, bytes] = {}
     for streams in members:
         start = time.perf_counter()
-        run = _joined([_loaded(saved) for stream in streams for saved in stream.runs])
+        run = _joined([_loaded(stream.files) for stream in streams])
         key = record_key(run.config, seed, dataset)
-        if any(stream.keys != [key] for stream in streams):
-            raise ValueError(f"{OTHER_VERSION} ({key}, {[stream.keys for stream in streams]})")
+        if any(stream.key != key for stream in streams):
+            raise ValueError(f"{OTHER_VERSION} ({key}, {[stream.key for stream in streams]})")
         about = {
             "key": key,
             "config": asdict(run.config),

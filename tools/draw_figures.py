@@ -9,7 +9,6 @@ test video of it. Nothing is drawn by hand but boxes and arrows.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -66,18 +65,9 @@ def shade(ax: Axes, video: Video) -> None:
             ax.axvspan(start, end, color=color, linewidth=0, zorder=0)
 
 
-def flow_only(dataset: Dataset) -> Dataset:
-    """The same data without rgb: the picture needs one stream."""
-
-    def keep(videos):
-        return tuple(replace(v, features={"flow": v.features["flow"]}) for v in videos)
-
-    return replace(dataset, train=keep(dataset.train), test=keep(dataset.test))
-
-
 def ten_seconds() -> Figure:
     """The paper in ten seconds: base CAS, weights, the video at another speed, the other CAS."""
-    dataset = flow_only(load("synthetic"))
+    dataset = load("synthetic").only("flow")  # the picture needs one stream
     video, config = shown(dataset), Config(iterations=1)
     labels = torch.from_numpy(dataset.labels([video])[0])
     run = train(dataset, config, seed=0, device="cpu")
