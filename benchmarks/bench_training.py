@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
-from rates import PRODUCTS, beside, product
+from rates import PRODUCTS, Pace, product
 from watch import Watch, of_schedule
 
 from amslib import Config, train
 
-STEPS = 6
+STEPS = 12
 SHORT = Config(steps_per_epoch=STEPS, epochs_zero=1, epochs=1, iterations=1)
 PHASES = ("phase zero", "phase zero, supplementary", "phase one", "phase two")
 STREAM = "flow"
@@ -20,9 +18,12 @@ BRIEF = ((512, 512, 512),)  # a product that does not last even where bf16 is em
 TERMS = ("classification", "coactivity", "localization")
 
 
-def watched(data, precision: str):
-    with Watch() as watch:
-        run = train(data, SHORT, device="cpu", precision=precision)
+def watched(benchmark, data, precision: str):
+    """A run, and what was seen of its phases; after each step there is a product."""
+    with Watch(Pace()) as watch:
+        run = benchmark.pedantic(
+            train, (data, SHORT), dict(device="cpu", precision=precision), rounds=1
+        )
     return run, watch.phases(STEPS)
 
 
@@ -32,23 +33,16 @@ def _whole(seen):
     return of_schedule([*seen[:2], *later], zero=2)
 
 
-def _best(results):
-    """The round whose default schedule would be the fastest."""
-    return min(results, key=lambda result: _whole(result[1]).seconds)
-
-
 def test_fp32(benchmark, wide, figures):
-    data = wide.only(STREAM)
-    timed = beside(benchmark, partial(watched, data, "fp32"), product)
-    _, seen = _best(timed.results)
+    _, seen = watched(benchmark, wide.only(STREAM), "fp32")
     for name, phase in zip(PHASES, seen, strict=True):
         seconds = float(phase.steps.mean())
         figures.share(
-            f"a step of {name}, fp32", phase.operations, seconds, timed.rate, "sgemm", None
+            f"a step of {name}, fp32", phase.operations, seconds, phase.rate, "sgemm", None
         )
     whole = _whole(seen)
     figures.share(
-        "training one stream, fp32", whole.operations, whole.seconds, timed.rate, "sgemm", 0.85
+        "training one stream, fp32", whole.operations, whole.seconds, whole.rate, "sgemm", 0.85
     )
     figures.parts["one model, full scale"] = {
         name: seconds / whole.seconds for name, seconds in whole.parts.items()
@@ -62,11 +56,10 @@ def test_bf16(benchmark, wide, figures):
     if slow:
         pytest.skip("products in bf16 are slower than in fp32 on this processor")
     data = wide.only(STREAM)
-    timed = beside(benchmark, partial(watched, data, "bf16"), product)
-    run, seen = _best(timed.results)
+    run, seen = watched(benchmark, data, "bf16")
     whole = _whole(seen)
     figures.share(
-        "training one stream, bf16", whole.operations, whole.seconds, timed.rate, "sgemm", None
+        "training one stream, bf16", whole.operations, whole.seconds, whole.rate, "sgemm", None
     )
     exact = train(data, SHORT, device="cpu")
     figures.about["bf16 changes the last losses by"] = f"{_distance(run, exact):.1e}"

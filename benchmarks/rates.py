@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import NamedTuple
 
 import torch
 
@@ -38,28 +37,25 @@ def product(dtype: torch.dtype = torch.float32, device: str = "cpu", shapes=PROD
     return max(rates)
 
 
+class Pace:
+    """sgemm between other work: a call is one product, and gives its operations a second.
+
+    Of the sizes, the one that is the fastest when this is made.
+    """
+
+    def __init__(self):
+        n, k, m = max(PRODUCTS, key=lambda shape: product(shapes=(shape,)))
+        self.operations = 2 * n * k * m
+        self.a, self.b, self.out = torch.randn(n, k), torch.randn(k, m), torch.empty(n, m)
+
+    def __call__(self) -> float:
+        start = perf_counter()
+        torch.mm(self.a, self.b, out=self.out)
+        return self.operations / (perf_counter() - start)
+
+
 def copy(device: str = "cpu", size: int = BYTES) -> float:
     """Bytes a second of a copy; each byte counts once as read and once as written."""
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
     return 2 * size / best(lambda: target.copy_(source), device)
-
-
-class Timed(NamedTuple):
-    """The best round of something, what each round gave back, and the best rate around them."""
-
-    seconds: float
-    results: list
-    rate: float
-
-
-def beside(
-    benchmark, work: Callable[[], object], rate: Callable[[], float], rounds: int = 2
-) -> Timed:
-    """Time `work` with pytest-benchmark; `rate` is measured before and after each round."""
-    rates, results = [], []
-    benchmark.pedantic(
-        lambda: results.append(work()), setup=lambda: rates.append(rate()), rounds=rounds
-    )
-    rates.append(rate())
-    return Timed(benchmark.stats.stats.min, results, max(rates))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from statistics import harmonic_mean
 from time import perf_counter
 from typing import NamedTuple
 from unittest.mock import patch
@@ -57,9 +58,15 @@ class Mark(NamedTuple):
 
 
 class Watch:
-    """Marks the end of each step of a training that runs while this is entered."""
+    """Marks the end of each step of a training that runs while this is entered.
 
-    def __init__(self):
+    Args:
+        pace: done after each step, in time that is not the training's; what the machine does at
+            best in the moment, operations a second.
+    """
+
+    def __init__(self, pace: Callable[[], float] | None = None):
+        self.pace, self.rates, self.away = pace, [], 0.0
         self.marks: list[Mark] = []
         self.operations, self.parts = 0.0, Counter()
         self.inside: list[str] = []
@@ -81,7 +88,10 @@ class Watch:
         self.leave.close()
 
     def _mark(self) -> None:
-        self.marks.append(Mark(perf_counter(), self.operations, dict(self.parts)))
+        now = perf_counter()
+        self.marks.append(Mark(now - self.away, self.operations, dict(self.parts)))
+        self.rates.append(self.pace() if self.pace else float("nan"))
+        self.away += perf_counter() - now
 
     def _timed(self, part: str, function: Callable) -> Callable:
         """A part inside another is not counted in it; what whole passes call is theirs."""
@@ -122,13 +132,15 @@ class Watch:
             before = stamps[start + 1] - stamps[start] - steps.mean()
             operations = float(np.diff(done[inner]).mean())
             between = float(done[start + 1] - done[start] - operations)
-            found.append(Phase(steps, operations, parts, max(before, 0.0), between))
+            rate = harmonic_mean(self.rates[inner])
+            found.append(Phase(steps, operations, parts, max(before, 0.0), between, rate))
         return found
 
 
 class Phase(NamedTuple):
-    """Seconds of each step but the first, mean operations and seconds by part of a step, and what
-    it took to get from the phase before to the first step.
+    """Seconds of each step but the first, mean operations and seconds by part of a step, what it
+    took to get from the phase before to the first step, seconds and operations, and the mean rate
+    of the products after the steps, nan without.
     """
 
     steps: np.ndarray
@@ -136,27 +148,31 @@ class Phase(NamedTuple):
     parts: dict[str, float]
     before: float
     between: float
+    rate: float
 
 
 class Total(NamedTuple):
-    """Seconds, operations, and seconds by part."""
+    """Seconds, operations, seconds by part, and the rate that the products after the steps had."""
 
     seconds: float
     operations: float
     parts: dict[str, float]
+    rate: float
 
 
 def of_schedule(seen: list[Phase], zero: int) -> Total:
     """What the default schedule takes on one stream, from a few steps of each of its phases, the
     first `zero` of which belong to phase zero.
     """
-    config, parts, seconds, operations = Config(), Counter(), 0.0, 0.0
+    config, parts, seconds, operations, least = Config(), Counter(), 0.0, 0.0, 0.0
     for i, phase in enumerate(seen):
         steps = config.steps_per_epoch * (config.epochs_zero if i < zero else config.epochs)
         of_steps = float(phase.steps.mean())
         seconds += steps * of_steps + phase.before
-        operations += steps * phase.operations + phase.between
+        done = steps * phase.operations + phase.between
+        operations += done
+        least += done / phase.rate
         parts.update({name: steps * each for name, each in phase.parts.items()})
         parts[OTHER] += steps * (of_steps - sum(phase.parts.values()))
         parts[WHOLE] += phase.before
-    return Total(seconds, operations, dict(parts))
+    return Total(seconds, operations, dict(parts), operations / least)

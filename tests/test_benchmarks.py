@@ -10,14 +10,16 @@ import gpu
 import memory
 import numpy as np
 import pytest
+import rates
 import report
 import torch
+import watch
 from arithmetic import Sizes
 from counting import STEPS, config
 from data import noise
 from figures import Figures
 from torch.utils.flop_counter import FlopCounterMode
-from watch import OTHER, WHOLE, Watch, of_schedule
+from watch import OTHER, WHOLE, Phase, Watch, of_schedule
 
 from amslib import Config, load, train
 from amslib.batches import PairSampler
@@ -75,7 +77,7 @@ def test_the_floor_of_training_is_what_is_seen():
         train=tuple(replace(v, features={"rgb": v.features["rgb"][:shortest]}) for v in data.train),
     )
     configs = [config(eta=0.5), config(iterations=3), config(iterations=2, supervision="none")]
-    with Watch() as watch:
+    with Watch() as seen:
         train(data, configs, device="cpu")
     labels = data.labels(data.train)
     width = data.train[0].features["rgb"].shape[1]
@@ -83,13 +85,13 @@ def test_the_floor_of_training_is_what_is_seen():
     floor = arithmetic.training(equal, labels, width, configs)
     # the batched model also looks with the supplementary branch of the member that no one learns of
     extra = 2 * arithmetic.look(equal.sum(), arithmetic.sizes(configs[0], width, labels.shape[1]))
-    assert watch.operations == floor.operations + extra
+    assert seen.operations == floor.operations + extra
 
 
 def test_a_watch_sees_each_phase_and_all_of_its_time():
-    with Watch() as watch:
+    with Watch() as training:
         train(noise([24] * 24), config(), device="cpu")
-    seen = watch.phases(STEPS)
+    seen = training.phases(STEPS)
     assert [len(phase.steps) for phase in seen] == [STEPS - 1] * 4
     assert [phase.between > 0 for phase in seen] == [False, False, True, True]
     assert "sampler" in seen[2].parts and seen[1].parts.get("sampler", 0) == 0
@@ -98,6 +100,43 @@ def test_a_watch_sees_each_phase_and_all_of_its_time():
     assert total.parts[OTHER] >= 0 and total.parts[WHOLE] > 0
     alone = [100 * n * phase.steps.mean() for n, phase in zip((20, 20, 5, 5), seen, strict=True)]
     assert total.seconds == pytest.approx(sum(alone) + sum(phase.before for phase in seen))
+
+
+def test_what_a_watch_does_between_the_steps_is_not_the_trainings(monkeypatch):
+    """On a clock that only the products move."""
+    clock, made = [0.0], []
+
+    def pace() -> float:
+        clock[0] += 100
+        made.append(50.0 if len(made) % 2 else 150.0)
+        return made[-1]
+
+    monkeypatch.setattr(watch, "perf_counter", lambda: clock[0])
+    with Watch(pace) as seen:
+        train(noise([24] * 24), config(), device="cpu")
+    phases = seen.phases(STEPS)
+    assert len(made) == len(seen.marks) == 1 + 4 * STEPS
+    assert all(phase.steps.sum() == phase.before == 0 for phase in phases)
+    assert of_schedule(phases, zero=2).seconds == 0
+    # the rate of all of a phase together, as of products one after the other
+    first = made[1 : STEPS + 1]
+    assert phases[0].rate == pytest.approx(len(first) / sum(1 / rate for rate in first))
+
+
+def test_the_rate_beside_a_schedule_is_that_of_its_phases_by_their_operations():
+    fast, slow = (
+        Phase(np.ones(1), operations, {}, 0.0, 0.0, rate)
+        for operations, rate in ((30.0, 10.0), (10.0, 5.0))
+    )
+    total = of_schedule([fast, slow], zero=2)
+    assert total.rate == pytest.approx(40 / (30 / 10 + 10 / 5))
+
+
+def test_a_pace_is_the_rate_of_a_product(monkeypatch):
+    monkeypatch.setattr(rates, "PRODUCTS", ((8, 4, 2), (4, 4, 4)))
+    pace = rates.Pace()
+    assert pace.operations == 128 and pace() > 0
+    assert torch.equal(pace.out, pace.a @ pace.b)
 
 
 def fill(size: int) -> int:
