@@ -7,7 +7,6 @@ from time import perf_counter
 import pytest
 from data import detections, noise
 from memory import peak, training
-from rates import copy
 from watch import Watch
 
 from amslib import Config, evaluate, train
@@ -60,7 +59,6 @@ def test_evaluation(benchmark, figures, wide):
         return min(seconds)
 
     values = benchmark.pedantic(lambda: [measure(size) for size in sizes], rounds=1)
-    figures.rates["copy"] = max(copy(), figures.rates.get("copy", 0))
     figures.grows("evaluation", "detections", sizes, values, 1)
 
 

@@ -20,7 +20,7 @@ class Figures:
             "code": code_fingerprint(),
             **described("cpu"),
         }
-        self.rates: dict[str, float] = {}
+        self.rates: dict[str, list[float]] = {}  # each as it was beside a figure
         self.rows: list[dict] = []
         self.parts: dict[str, dict[str, float]] = {}
         self.growth: list[dict] = []
@@ -37,7 +37,7 @@ class Figures:
             of: name of the rate.
             target: the share wanted.
         """
-        self.rates[of] = max(rate, self.rates.get(of, 0))
+        self.rates.setdefault(of, []).append(rate)
         share = amount / seconds / rate
         self.rows.append(dict(name=name, seconds=seconds, share=share, of=of, target=target))
 
@@ -47,7 +47,7 @@ class Figures:
 
     def within(self, name: str, seconds: float, limit: float, rate: float, amount: float) -> None:
         """Seconds against a limit in seconds, and the bytes at hand as a share of the copy rate."""
-        self.rates["copy"] = max(rate, self.rates.get("copy", 0))
+        self.rates.setdefault("copy", []).append(rate)
         share = amount / seconds / rate
         self.rows.append(dict(name=name, seconds=seconds, limit=limit, share=share, of="copy"))
 

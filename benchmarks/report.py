@@ -21,6 +21,15 @@ def seconds(value: float) -> str:
     return f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
 
 
+def rates(seen: dict[str, list[float]]) -> str:
+    """In 10^9 a second, from the lowest to the highest that was seen in the run."""
+    told = []
+    for name, values in seen.items():
+        ends = dict.fromkeys(f"{value / 1e9:.3g}" for value in (min(values), max(values)))
+        told.append(f"{name} {' to '.join(ends)}")
+    return ", ".join(told)
+
+
 def figure(row: dict) -> list[str]:
     """Name, time, what it is worth, and what was wanted."""
     worth = f"{row['times']:.1f} times" if "times" in row else f"{row['share']:.1%} of {row['of']}"
@@ -73,8 +82,7 @@ def report(measured: dict) -> str:
     """Everything."""
     told = []
     if measured["rates"]:
-        rates = [f"{name} {value / 1e9:.1f} G/s" for name, value in measured["rates"].items()]
-        told.append(", ".join(rates))
+        told.append(rates(measured["rates"]) + " G/s")
     if measured["rows"]:
         head = ["figure", "time", "reached", "wanted"]
         told.append(columns([head, *map(figure, measured["rows"])]))

@@ -28,9 +28,10 @@ PARTS = {
     "alignment": [(phases, "alignment"), (objective, "interpolate")],
     "dropout": [(steps.Step, "_forward")],  # but for what the other parts take of it
     "pseudo-labels": [(phases, "_taught")],
-    "forward pass": [(Branches, "forward")],
-    "losses": [(steps, "loss_terms")],
+    "products": [(torch, "baddbmm"), (torch, "bmm")],  # of both layers, forward and backward
+    "forward pass": [(Branches, "forward")],  # but for its products, as the next
     "backward pass": [(torch.Tensor, "backward")],
+    "losses": [(steps, "loss_terms")],
     "optimiser": [(torch.optim.Adam, "step")],
     WHOLE: [(phases, f"whole_{what}") for what in ("base_cas", "supp_cas", "positions", "labels")],
 }

@@ -154,12 +154,14 @@ def test_peak_memory_is_that_of_the_work_alone():
 
 def test_figures_are_shares_of_what_the_machine_can_do():
     figures = Figures()
-    figures.share("a", 50.0, 2.0, 100.0, "sgemm", 0.85)
+    figures.share("a", 50e9, 2.0, 100e9, "sgemm", 0.85)
+    figures.share("b", 60e9, 2.0, 120e9, "sgemm", None)
     figures.grows("time", "members", [1, 2, 4], [1.0, 4.0, 16.0], 1)
-    assert figures.rows[0]["share"] == 0.25
+    assert figures.rows[0]["share"] == figures.rows[1]["share"] == 0.25
     assert figures.growth[0]["slope"] == pytest.approx(2)
     told = report.report(vars(figures))
-    assert "25.0% of sgemm" in told and "85%" in told and "2.00" in told
+    assert "sgemm 100 to 120 G/s" in told and "25.0% of sgemm" in told
+    assert "85%" in told and "2.00" in told
     assert figures.about["threads"] == torch.get_num_threads()
 
 
