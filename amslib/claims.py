@@ -219,7 +219,8 @@ def detected(row: str, share: Callable[[Quality], float]) -> Score:
 
 def f1(quality: Quality) -> float:
     """Harmonic mean of precision and recall."""
-    return 2 * quality.precision * quality.recall / (quality.precision + quality.recall)
+    both = quality.precision + quality.recall
+    return 2 * quality.precision * quality.recall / both if both else 0.0
 
 
 def difference(a: Score, b: Score) -> Score:
@@ -400,6 +401,17 @@ CLAIMS = (
         BETTER,
         compare(
             [(1, 0), (2, 1), (3, 2)],
+            lambda i: labels("iterations", f1, iteration=i),
+            "F1: iteration {} − {}",
+        ),
+        SEGMENTS,
+    ),
+    Claim(
+        "After the third iteration, the quality of pseudo-labels stays as it is (F1)",
+        "IV-E2",
+        COMPARABLE,
+        compare(
+            [(4, 3)],
             lambda i: labels("iterations", f1, iteration=i),
             "F1: iteration {} − {}",
         ),

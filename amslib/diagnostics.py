@@ -188,7 +188,7 @@ def loss_curves(history: Iterable[dict], config: Config) -> dict[str, dict[str, 
         in epochs in which the branch is frozen.
     """
     curves: dict[str, dict[str, Tensor]] = {}
-    total = config.epochs_zero + 2 * config.epochs * config.iterations
+    total = config.epochs_zero + config.branches * config.epochs * config.iterations
     for row in history:
         branches = curves.setdefault(row["stream"], {})
         curve = branches.setdefault(row["branch"], torch.full((total, len(TERMS)), torch.nan))
@@ -197,8 +197,9 @@ def loss_curves(history: Iterable[dict], config: Config) -> dict[str, dict[str, 
 
 
 def _epoch(row: dict, config: Config) -> int:
-    """Of the whole run: the supplementary branch trains first in each iteration."""
+    """Of the whole run."""
     if row["iteration"] == 0:
         return row["epoch"]
-    phase = 2 * (row["iteration"] - 1) + (row["branch"] == "base")
+    order = ("supp", "base")[-config.branches :]
+    phase = config.branches * (row["iteration"] - 1) + order.index(row["branch"])
     return config.epochs_zero + config.epochs * phase + row["epoch"]

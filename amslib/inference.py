@@ -72,7 +72,8 @@ def localize(
         Detections by class and start; those of one class never overlap.
 
     Raises:
-        ValueError: cas is not (T >= 1, C), classes has another length, or unknown score.
+        ValueError: cas is not (T >= 1, C), classes has another length, or unknown score or
+            threshold_scope.
 
     >>> localize(torch.tensor([[0.0], [0.9], [0.8], [0.1]]), 0.5, classes=["Diving"])
     [Detection(video='', label='Diving', start=0.5, end=1.5, score=0.8999999761581421)]

@@ -26,6 +26,9 @@ def topk_mean(logits: Tensor, topk: int = 8, mask: Tensor | None = None) -> Tens
     Returns:
         Scores, shape (..., C), each class with its own top snippets.
 
+    Raises:
+        ValueError: the mask does not fit, see `masks.full_mask`.
+
     >>> topk_mean(torch.arange(16.0)[:, None])
     tensor([14.5000])
     """
@@ -52,7 +55,7 @@ def location_threshold(
         Thresholds, shape (..., C).
 
     Raises:
-        ValueError: unknown scope.
+        ValueError: unknown scope, or the mask does not fit, see `masks.full_mask`.
     """
     mean = mean_over_time(cas, full_mask(mask, cas[..., 0]))
     if scope == "video":
@@ -83,6 +86,9 @@ def pseudo_labels(
     Returns:
         Labels in {0, 1} of cas's dtype and without gradient, shape (..., T, C); 0 on padding.
 
+    Raises:
+        ValueError: unknown scope, or the mask does not fit, see `masks.full_mask`.
+
     >>> pseudo_labels(torch.tensor([[0.9], [0.1]]), torch.tensor([1]))
     tensor([[1.],
             [0.]])
@@ -100,12 +106,16 @@ def localization_loss(cas: Tensor, pseudo: Tensor, mask: Tensor | None = None) -
     without snippets contributes 0. Then the mean over classes and over videos.
 
     Args:
-        cas: CAS of the branch that learns, shape (..., T, C), in [0, 1].
+        cas: CAS of the branch that learns, shape (..., T, C), in [0, 1]; nearer than `EPS` to an
+            end it counts as that near, and has no gradient.
         pseudo: labels from `pseudo_labels`, shape (..., T, C).
         mask: real snippets, shape (..., T).
 
     Returns:
         The loss, a number, or one per model for (M, B, T, C).
+
+    Raises:
+        ValueError: the mask does not fit, see `masks.full_mask`.
     """
     mask = full_mask(mask, cas[..., 0])
     cas = cas.clamp(EPS, 1 - EPS)
@@ -125,7 +135,8 @@ def classification_loss(video_probs: Tensor, labels: Tensor, form: str = "bce") 
     """Eq. 10: video-level probabilities against labels that are scaled to sum to one.
 
     Args:
-        video_probs: predicted class probabilities, shape (..., C).
+        video_probs: predicted class probabilities, shape (..., C); nearer than `EPS` to 0 or 1
+            one counts as that near, and has no gradient.
         labels: classes of the video in {0, 1}, shape (..., C).
         form: "bce", the letter of Eq. 10: mean over classes of the binary cross-entropy; or
             "softmax_ce", the categorical cross-entropy that W-TALC trains with.
@@ -175,6 +186,9 @@ def coactivity_loss(
     Returns:
         The mean over all shared classes of all pairs, a number, or one per model for
         (M, B, T, .); 0 where no pair shares a class.
+
+    Raises:
+        ValueError: the mask does not fit, see `masks.full_mask`.
 
     References:
         Paul, Roy, Roy-Chowdhury. W-TALC: Weakly-supervised temporal activity localization and

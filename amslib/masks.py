@@ -10,7 +10,8 @@ def full_mask(mask: Tensor | None, like: Tensor) -> Tensor:
     """The mask for values `like (..., T)`: all real if none is given.
 
     Raises:
-        ValueError: the mask has another T, or a real snippet stands behind padding.
+        ValueError: the mask has another T, or, looked at on the CPU only, a real snippet stands
+            behind padding.
     """
     if mask is None:
         return torch.ones(like.shape[-1], dtype=torch.bool, device=like.device)

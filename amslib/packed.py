@@ -1,7 +1,8 @@
 """The formulas of `losses` and `sampler` on packed batches, for M models side by side.
 
 The videos of a batch stand behind each other on one axis of N snippets: nothing is computed on
-padding, and nothing loops over models. Each function equals its namesake in value and gradient.
+padding, and nothing loops over models. Each function equals its namesake in value and gradient;
+only positions in whole bins may be a bin apart, where a sum ends on the edge between two.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def aggregate(
         m, shape (..., T); 0 on padding and for a video without any class.
 
     Raises:
-        ValueError: unknown `how`, or cas and labels differ in C.
+        ValueError: unknown `how`, cas and labels differ in C, or the mask does not fit, see
+            `masks.full_mask`.
 
     >>> cas = torch.tensor([[0.9, 0.3, 0.1], [0.2, 0.6, 0.1]])
     >>> aggregate(cas, torch.tensor([1, 1, 0]))
@@ -79,7 +80,7 @@ def sampling_weights(m: Tensor, eta: float = 0.75, mask: Tensor | None = None) -
         Weights without gradient, shape (..., T), 0 on padding.
 
     Raises:
-        ValueError: eta is negative.
+        ValueError: eta is negative, or the mask does not fit, see `masks.full_mask`.
 
     >>> sampling_weights(torch.tensor([0.0, 1.0]), eta=0.75)
     tensor([1.7500, 0.7500])
@@ -110,6 +111,9 @@ def erase_weights(
 
     Returns:
         Binary weights, shape (..., T), 0 on padding.
+
+    Raises:
+        ValueError: unknown scope, or the mask does not fit, see `masks.full_mask`.
     """
     fires = pseudo_labels(cas, labels, threshold_factor, mask, scope).amax(-1)
     return torch.where(full_mask(mask, fires), 1 - fires, 0)
@@ -125,7 +129,9 @@ def sample_positions(
     (j + 1/2) / T_i of its end: only this midpoint rule makes uniform weights the identity.
 
     Args:
-        w: non-negative weights, shape (..., T). All zero counts as uniform.
+        w: non-negative weights in float32 or float64, shape (..., T). All zero counts as uniform.
+            Only their ratios count: of weights that rounding alone keeps from zero, as an almost
+            constant CAS leaves at eta = 0, the highest is 1 like any other.
         factor: H, bins per snippet.
         mask: real snippets, shape (..., T); a video gets as many samples as it has real snippets.
         mode: "continuous" inverts G by interpolation; "bins" takes the centre of the bin, which
@@ -136,7 +142,8 @@ def sample_positions(
         [-1/2, T_i - 1/2]. Padding keeps its own index.
 
     Raises:
-        ValueError: a negative or non-finite weight, factor < 1 or an unknown mode.
+        ValueError: factor < 1, an unknown mode, or a mask that does not fit; on the CPU also a
+            negative or non-finite weight (on a GPU the look would wait for all queued work).
 
     >>> sample_positions(torch.ones(4))
     tensor([0., 1., 2., 3.])
@@ -203,6 +210,9 @@ def sample_features(x: Tensor, positions: Tensor, mask: Tensor | None = None) ->
     Returns:
         Sampled features, shape (..., T, D).
 
+    Raises:
+        ValueError: the mask does not fit, see `masks.full_mask`.
+
     >>> sample_features(torch.tensor([[0.0], [10.0]]), torch.tensor([-0.5, 0.25]))
     tensor([[0.0000],
             [2.5000]])
@@ -232,6 +242,9 @@ def align(cas: Tensor, positions: Tensor, mask: Tensor | None = None) -> Tensor:
 
     Returns:
         Values at 0, 1, .., T - 1, shape (..., T, C); 0 on padding.
+
+    Raises:
+        ValueError: the mask does not fit, see `masks.full_mask`.
 
     >>> align(torch.tensor([[0.0], [1.0]]), torch.tensor([0.0, 0.5]))
     tensor([[0.],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from test_data_real import THUMOS, real
 
 from amslib.data import DataError, DataWarning, convert, load, read_annotations
 from amslib.data.folder import LAYOUTS
+from amslib.data.rules import duration_findings
 
 WIDTH = 2
 ACTIONFORMER = "thumos14/actionformer/gt_full.json"
@@ -330,6 +333,15 @@ def test_cmcs_without_meta_takes_frames_over_fps(tmp_path):
     video = dataset.train[0]
     assert (video.duration, video.snippet_seconds, video.offset_seconds) == (18.4, 0.8, 1.2)
     np.testing.assert_array_equal(video.features["rgb"], features("video_a", "rgb"))
+
+
+def test_a_duration_is_compared_with_what_lies_around_the_snippets_too(tmp_path):
+    """Rows see 16 frames, 4 from one to the next: 6 frames before the first and after the last."""
+    pattern = r"snippets of 0\.8 s and 2\.4 s around them make 18\.4 s but the video lasts 40\.0 s"
+    folder = write_cmcs(tmp_path / "data")
+    video = load(folder, every=1, fps=5).train[0]
+    (finding,) = duration_findings([replace(video, duration=40.0)])
+    assert re.search(pattern, str(finding))
 
 
 def test_wrong_files_of_cmcs(tmp_path):

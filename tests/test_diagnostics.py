@@ -145,3 +145,15 @@ def test_loss_curves_follow_the_phases():
             rows = [r for r in history if (r["stream"], r["branch"]) == (stream, branch)]
             given = torch.tensor([r["localization"] for r in rows])
             assert torch.equal(curve[~curve[:, 2].isnan(), 2], given)
+
+
+def test_with_one_branch_no_epoch_is_left_out():
+    """Two epochs of phase zero, then one of the base branch in each iteration."""
+    config = Config(
+        branches=1, sampler="none", supervision="self", steps_per_epoch=1, epochs_zero=2, epochs=1,
+        iterations=2,
+    )  # fmt: skip
+    curves = loss_curves(train(load("synthetic-tiny", width=4), config).history, config)
+    for branches in curves.values():
+        assert list(branches) == ["base"] and branches["base"].shape == (4, 3)
+        assert not branches["base"].isnan().any()

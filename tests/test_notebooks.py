@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -19,6 +20,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from notebook_rules import RULES, checked_parameters, text_of
 from notebook_rules import outputs as all_outputs
 from papermill.exceptions import PapermillExecutionError
+
+from amslib import load
+from amslib.data import plain
 
 ROOT = Path(__file__).parents[1]
 NAMES = [path.stem for path in NOTEBOOKS]
@@ -187,6 +191,20 @@ def test_a_changed_parameter_changes_the_numbers(notebook, tmp_path):
     before = [text_of(output) for _, output in all_outputs(read(notebook))]
     after = rerun(notebook, tmp_path, **CHANGED[notebook.stem])
     assert [text_of(output) for _, output in all_outputs(after)] != before
+
+
+@pytest.mark.parametrize("name", ["04_end_to_end", "07_table_3_components", "12_fig_6_qualitative"])
+def test_a_chapter_reads_a_folder_that_tells_its_time_axis(name, tmp_path):
+    """Whose snippets have a beginning and a length of their own, and take no option for them."""
+    tiny = load("synthetic-tiny", width=4)
+    train, test = (
+        tuple(replace(v, offset_seconds=0.24) for v in videos) for videos in (tiny.train, tiny.test)
+    )
+    plain.write(replace(tiny, train=train, test=test), tmp_path / "data")
+    few = {"seeds": 1} if name.startswith("07") else {}
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    after = rerun(path, tmp_path, dataset=str(tmp_path / "data"), steps_per_epoch=1, **few)
+    assert all(cell.execution_count for cell in after.cells if cell.cell_type == "code")
 
 
 def test_a_misspelt_parameter_stops(notebook, tmp_path):

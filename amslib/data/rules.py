@@ -106,7 +106,11 @@ def duration_findings(videos: Sequence[Video]) -> list[Finding]:
 
 def _duration_finding(video, mend) -> Finding:
     count, step = video.num_snippets, video.snippet_seconds
-    lasting = f"{count} snippets of {step:.6g} s make {count * step:.1f} s"
+    around = _covered(video, 0)
+    lasting = f"{count} snippets of {step:.6g} s"
+    if around:
+        lasting += f" and {around:.3g} s around them"
+    lasting += f" make {_covered(video, step):.1f} s"
     message = f"{lasting} but the video lasts {video.duration:.1f} s"
     file = next(iter(parts_of(video).values())).path
     return warning("duration", file, message, mend, video.id)
