@@ -47,7 +47,8 @@ $(READY): requirements.lock requirements-cpu.lock requirements-gpu.lock pyprojec
 	  echo "$(PYTHON) is missing or older than Python 3.11; name a newer one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --no-index --no-deps --require-hashes -r requirements-cpu.lock \
-	  2> /dev/null || echo "pip knows of no folder with torch's CPU build: the registry's is taken"
+	  2> $(VENV)/cpu.log || { grep -A 9 "DO NOT MATCH THE HASHES" $(VENV)/cpu.log; \
+	  echo "pip knows of no folder with this CPU build of torch: the registry's is taken"; }
 	$(BIN)/python -m pip install --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .

@@ -72,7 +72,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ..")]
 def train_command(
     run: Annotated[Path, typer.Option("--out", help="Folder for the trained run.")],
     data: Data = "synthetic",
-    seed: Annotated[int, typer.Option(help="Of everything random in training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random in training.")] = 0,
     set_: Set = None,
     snippet_seconds: SnippetSeconds = None,
     option: Options = None,
@@ -143,6 +143,10 @@ def evaluate_command(
         raise ValueError("give either --run FOLDER or --detections FILE")
     if protocol == "all" and tiou is not None:
         raise ValueError("--tiou: --protocol all has IoU 0.1 to 0.7; name one protocol for others")
+    if run is not None and ground_truth is not None:
+        raise ValueError("--ground-truth: goes with --detections; a run has its own test videos")
+    if detections is not None and (iteration, device) != (-1, "auto"):
+        raise ValueError("--iteration, --device: go with --run; --detections are there already")
     levels = _thresholds(tiou or "0.1:0.7:0.1", protocol)
     if detections is not None:
         found = read_detections(detections)
@@ -150,6 +154,9 @@ def evaluate_command(
     else:
         dataset = _data_of(run, None, None, None)
         trained = Run.load(run)
+        last = len(trained.states) - 1
+        if not -1 <= iteration <= last:
+            raise ValueError(f"--iteration {iteration}: the run has 0 to {last}; -1 is the last")
         found = trained.predict(dataset.test, iteration, device, progress=sys.stderr.isatty())
         videos = dataset.test
     if protocol == "all":
@@ -301,6 +308,8 @@ def _data_of(run: Path, data, snippet_seconds, option) -> Dataset:
     """The data set a run was trained on, or another one."""
     if data is not None:
         return load(data, **_data_options(snippet_seconds, option))
+    if snippet_seconds is not None or option:
+        raise ValueError("--snippet-seconds, --option: without --data it is the run's own data")
     file = run / "data.json"
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file; pass a folder written by train")

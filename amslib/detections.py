@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .data.annotated import Annotations, split
+from .data.arrays import HARMLESS, PACKED
 from .data.database import AMBIGUOUS
 from .data.findings import DataError, DataNotFoundError, error
 from .data.video import Video
@@ -186,13 +187,21 @@ def _read(file: Path):
             error("not found", file, "no such file", "Give the path of a json file")
         )
     try:
-        data = file.read_bytes()
-        text = gzip.decompress(data) if file.suffix == ".gz" else data
+        text = _unpacked(file) if file.suffix == ".gz" else file.read_bytes()
         return json.loads(text, object_pairs_hook=_once)
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as reason:
         message = f"cannot be read as json, plain or (named .gz) gzipped: {reason!r}"
         mend = "Give another file, or write it anew"
         raise DataError(error("json", file, message, mend)) from None
+
+
+def _unpacked(file: Path) -> bytes:
+    most = max(HARMLESS, PACKED * file.stat().st_size)
+    with gzip.open(file) as stream:
+        text = stream.read(most + 1)
+    if len(text) > most:
+        raise ValueError(f"over {most} bytes in {file.stat().st_size}, which is no text")
+    return text
 
 
 def _once(pairs) -> dict:

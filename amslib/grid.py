@@ -26,6 +26,7 @@ from .config import Config
 from .data.video import Dataset
 from .files import check_writable, write_once
 from .records import COMPUTED, OTHER_VERSION, Course, Record, course, find, record_key
+from .saved import ABOUT, WEIGHTS
 from .train import groups_of
 
 GOES_ON = "what is finished is kept; the same call goes on from there"
@@ -223,6 +224,8 @@ class _Going:
         except StopIteration as end:
             files = end.value
             self.result = lambda: files
+        except Exception as error:  # of this unit alone
+            self.result = partial(_raise, error)
 
     def cancel(self) -> None:
         """Take back what has not begun."""
@@ -235,6 +238,10 @@ def _workers(executor: Executor) -> float:
     if hasattr(executor, "workers"):
         return max(1, executor.workers())
     return getattr(executor, "_max_workers", math.inf)
+
+
+def _raise(error: Exception) -> dict[str, bytes]:
+    raise error
 
 
 def _submit(executor: Executor, task: Callable) -> Future:
@@ -259,10 +266,11 @@ def _running(executor: Executor, futures: Iterable[Future]) -> int:
 
 
 def _keep(files: dict[str, bytes], keys: Sequence[str], out: Path) -> None:
-    names = {name for name in files if "/" not in name}
-    if names != {f"{key}.json" for key in keys}:
+    records = {f"{key}.json" for key in keys}
+    runs = {f"{key}/{name}" for key in keys for name in (WEIGHTS, ABOUT)}
+    if not records <= files.keys() <= records | runs:
         raise ValueError(
-            f"{OTHER_VERSION} (it made the records {sorted(names)}, asked for were {sorted(keys)})"
+            f"{OTHER_VERSION} (it made {sorted(files)}, asked for were {sorted(keys)})"
         )
     for name, content in files.items():
         write_once(out / name, content)

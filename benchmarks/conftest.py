@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from data import thumos
 from figures import Figures
 from report import report
@@ -32,14 +31,6 @@ def wide(figures):
     data, timeline = thumos()
     figures.about["timeline"] = timeline
     return data
-
-
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def pytest_terminal_summary(terminalreporter, exitstatus, config):

@@ -38,6 +38,7 @@ from watch import Watch
 
 from amslib import Config, Dataset, Run, experiments, load, phases, train
 from amslib.device import pick_device
+from amslib.files import write_whole
 from amslib.method import code_fingerprint
 from amslib.train import groups_of
 
@@ -63,11 +64,11 @@ def measure(device: str, tiny: bool, out: Path) -> dict:
     # without dropout, whose masks are other ones on another device
     short = replace(base, dropout=0.0, steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
     told["exact"] = exactness(data, short, device)
-    out.write_text(json.dumps(told, indent=1) + "\n")
+    _write(told, out)
     part = replace(base, steps_per_epoch=base.steps_per_epoch // GRID_PART)
     grid = experiments.paper_grid(part)
     told["products"] = products(data, grid, device, rates["bf16"])
-    out.write_text(json.dumps(told, indent=1) + "\n")
+    _write(told, out)
     name = (
         f"1/{GRID_PART} of the steps of the paper's grid, {len(grid)} configs, bf16, "
         f"seeds: {seeds}, a process each"
@@ -84,8 +85,12 @@ def measure(device: str, tiny: bool, out: Path) -> dict:
             with _processes(seeds, tiny, device) as pool:
                 row = timed(name, data, work, seeds, rates, GRID_SECONDS / GRID_PART, pool)
         told["rows"].append(row)
-        out.write_text(json.dumps(told, indent=1) + "\n")
+        _write(told, out)
     return told
+
+
+def _write(told: dict, out: Path) -> None:
+    write_whole({out: (json.dumps(told, indent=1) + "\n").encode()})
 
 
 def _rows(about: dict, out: Path) -> list[dict]:

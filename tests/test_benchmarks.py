@@ -50,6 +50,14 @@ def test_a_step_is_the_forward_and_backward_pass_without_the_gradient_of_the_fea
     assert arithmetic.step(10, SIZE) == counted(lambda: two_layers(10).sum().backward())
 
 
+def test_the_bytes_of_a_step_are_those_that_the_floor_counts():
+    """Two models on 10 rows: features twice, hidden features twice, a parameter and its moments."""
+    parameters = (8 + 1) * 16 + (16 + 1) * 4
+    assert arithmetic.step_bytes(10, SIZE, 2) == 4 * (
+        2 * 10 * 8 + 2 * 2 * 10 * 16 + 2 * 2 * 3 * parameters
+    )
+
+
 def test_members_multiply_the_arithmetic():
     for of in (arithmetic.look, arithmetic.step):
         assert of(10, SIZE, 3) == 3 * of(10, SIZE)
@@ -156,7 +164,12 @@ def test_figures_are_shares_of_what_the_machine_can_do():
     figures = Figures()
     figures.share("a", 50e9, 2.0, 100e9, "sgemm", 0.85)
     figures.share("b", 60e9, 2.0, 120e9, "sgemm", None)
+    figures.within("c", 0.5, 0.4, 100e9, 10e9)
+    figures.times("d", 6.0, 2.0, 4)
     figures.grows("time", "members", [1, 2, 4], [1.0, 4.0, 16.0], 1)
+    assert [row.get("share") for row in figures.rows[2:]] == [0.2, None]
+    assert figures.rows[2]["limit"] == 0.4 and figures.rows[3]["times"] == 3
+    assert figures.rates == {"sgemm": [100e9, 120e9], "copy": [100e9]}
     assert figures.rows[0]["share"] == figures.rows[1]["share"] == 0.25
     assert figures.growth[0]["slope"] == pytest.approx(2)
     told = report.report(vars(figures))

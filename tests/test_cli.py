@@ -143,6 +143,18 @@ def test_check_reports_and_sets_the_exit_code(tmp_path):
         (["train", "--out", "x", "--set", "eta=-1"], "eta=-1"),
         (["train", "--out", "x", "--set", "eta"], "NAME=VALUE"),
         (["train", "--out", "x", "-o", "incompleteness=2"], "incompleteness=2"),
+        (["train", "--out", "x", "-o", "seed=-1"], "seed=-1; expected 0 or more"),
+        (["train", "--out", "x", "-o", "seed=abc"], "seed='abc'; expected a whole number"),
+        (["train", "--out", "x", "-o", "width=a"], "width='a'; expected a whole number"),
+        (["train", "--out", "x", "-o", "incompleteness=a"], "incompleteness='a'; expected a num"),
+        (["train", "--out", "x", "--device", "foo"], "device='foo'; expected auto, cpu, cuda"),
+        (["train", "--out", "x", "--device", "cuda:99"], "device='cuda:99', but torch finds"),
+        (["train", "--out", "x", "--seed", "-1"], "--seed"),
+        (["predict", "--run", "x", "--out", "y", "--snippet-seconds", "9"], "without --data"),
+        (["predict", "--run", "x", "--out", "y", "-o", "seed=1"], "without --data"),
+        (["evaluate", "--run", "x", "--ground-truth", "y"], "--ground-truth: goes with"),
+        (["evaluate", "--detections", "x", "--iteration", "0"], "go with --run"),
+        (["evaluate", "--detections", "x", "--device", "cpu"], "go with --run"),
         (["evaluate", "--detections", "x", "--tiou", "high"], "--tiou 'high'"),
         (["evaluate", "--detections", "x", "--tiou", "0.7:0.1:0.1"], "0.7:0.1:0.1"),
     ],
@@ -154,6 +166,11 @@ def test_mistakes_are_told_in_one_message(arguments, message, tmp_path, monkeypa
     told = capsys.readouterr()
     assert told.out == ""
     assert message in told.err and "Traceback" not in told.err
+
+
+def test_an_iteration_that_a_run_does_not_have_is_told(run, call, capsys):
+    assert call("evaluate", "--run", run, "--iteration", "99") == 2
+    assert "--iteration 99: the run has 0 to" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_data_set_fails_the_check(tmp_path):

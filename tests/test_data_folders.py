@@ -142,7 +142,9 @@ def test_the_fingerprint_is_that_of_the_content(tmp_path):
         marks.add(load(one, snippet_seconds=1.28).fingerprint)
     np.save(feature_file(one, "video_a", "rgb"), features("video_a", "rgb").astype(np.float64))
     marks.add(load(one).fingerprint)
-    assert len(marks) == 3
+    np.save(feature_file(one, "video_a", "rgb"), features("video_a", "rgb").astype(np.float64) + 1)
+    marks.add(load(one).fingerprint)
+    assert len(marks) == 4
 
 
 def test_the_fingerprint_of_a_joint_file_needs_no_reading(tmp_path, monkeypatch):
@@ -150,10 +152,12 @@ def test_the_fingerprint_of_a_joint_file_needs_no_reading(tmp_path, monkeypatch)
     other = write_wtalc(tmp_path / "other", subset=np.array(["validation", "test", "test"], "S"))
     longer = [np.ones((t + 1, 16), np.float32) for t in LENGTHS.values()]
     longer = write_wtalc(tmp_path / "longer", joint=objects(longer))
+    changed = [np.ones((t, 16), np.float32) for t in LENGTHS.values()]
+    changed = write_wtalc(tmp_path / "changed", joint=objects(changed))
     read = []
     monkeypatch.setattr(amslib.data.features, "read_array", read.append)
-    marks = [load(folder).fingerprint for folder in (one, two, other, longer)]
-    assert marks[0] == marks[1] and len(set(marks)) == 3 and read == []
+    marks = [load(folder).fingerprint for folder in (one, two, other, longer, changed)]
+    assert marks[0] == marks[1] and len(set(marks)) == 4 and read == []
 
 
 def test_video_level_labels_come_from_the_instances(tmp_path):

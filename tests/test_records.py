@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -298,3 +299,24 @@ def test_reproduce_completes_prunes_and_compares(committed, trained):
 
 def reproduce_key(seed: int) -> str:
     return record_key(QUICK, seed, load("synthetic-tiny"))
+
+
+@pytest.mark.parametrize(
+    ("words", "names", "partial"),
+    [([], list(reproduce.GRIDS), False), (["paper", "tiny"], ["tiny", "paper"], True)],
+    ids=["all", "two"],
+)
+def test_which_grids_are_reproduced(words, names, partial, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(reproduce, "processes", nullcontext)
+    monkeypatch.setattr(reproduce, "reproduce", lambda *given: seen.append(given) or ["told"])
+    reproduce.main([*words, "--anew"])
+    chosen = [grid for name in reproduce.GRIDS if name in names for grid in reproduce.GRIDS[name]]
+    assert seen == [(chosen, True, partial, None)]
+    assert capsys.readouterr().out == "told\n"
+
+
+def test_a_grid_that_there_is_not_is_told(capsys):
+    with pytest.raises(SystemExit):
+        reproduce.main(["papr"])
+    assert "did you mean 'paper'" in capsys.readouterr().err

@@ -35,6 +35,7 @@ from test_data_own import write_own
 from test_data_pickles import Call, write_pickle
 from test_properties_loaders import WRITERS, content
 
+import amslib.detections
 from amslib import Config, Run, Video, cli, load, read_detections, read_ground_truth, records, train
 from amslib import write_detections as write_found
 from amslib.checkpoint import FORMAT, NOW, Checkpoint, _digest
@@ -337,6 +338,32 @@ def test_an_npz_that_ends_before_what_it_claims_is_refused(tmp_path):
 def test_a_packed_array_of_zeros_is_no_bomb(tmp_path):
     np.savez_compressed(tmp_path / "x.npz", feature=np.zeros((1, 2000, 1024), np.float32))
     assert not read_member(tmp_path / "x.npz", "feature").any()
+
+
+@pytest.mark.parametrize("kind", ["|S0", "<U0"])
+def test_entries_of_no_bytes_are_refused(tmp_path, kind):
+    with open(tmp_path / "x.npy", "wb") as out:
+        header = {"descr": kind, "fortran_order": False, "shape": (10**9,)}
+        np.lib.format.write_array_header_2_0(out, header)
+    with pytest.raises(DataError, match=r"x\.npy: not a whole \.npy file \(entries of no bytes"):
+        read_array(tmp_path / "x.npy")
+    array = np.empty((), object)
+    array[()] = np.zeros(3, "S1")
+    content = pickle.dumps(array, 2)
+    assert content.count(b"S1") == 1
+    file = write_pickle(tmp_path / "y.npy", content.replace(b"S1", f"{kind[1]}0".encode()))
+    with pytest.raises(DataError, match=f"it holds an array of dtype '{kind[1]}0'"):
+        read_array(file)
+
+
+def test_a_gzip_of_gigabytes_is_refused_before_they_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(amslib.detections, "HARMLESS", 2**20)
+    file = tmp_path / "x.json.gz"
+    file.write_bytes(gzip.compress(b" " * 2**22))
+    with pytest.raises(DataError, match=r"x\.json\.gz: cannot be read as json.*which is no text"):
+        read_detections(file)
+    file.write_bytes(gzip.compress(b" " * 2**19 + b'{"results": {}}'))
+    assert read_detections(file) == []
 
 
 @pytest.mark.parametrize("shape", [(2**40, 2**20), (-1, 4), (2**63, 2), (10**4000,)])

@@ -103,8 +103,12 @@ async def visit(browser: Browser, url: str, width: int, scheme: str, shot: Path 
     await call("Emulation.setEmulatedMedia", features=[feature])
     browser.events.clear()
     await call("Page.navigate", url=url)
-    while not any(e["method"] == "Page.loadEventFired" for e in browser.events):
-        await asyncio.sleep(0.05)
+    try:
+        async with asyncio.timeout(60):
+            while not any(e["method"] == "Page.loadEventFired" for e in browser.events):
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise SystemExit(f"{url} has not loaded within 60 s; is the browser still there?") from None
     answer = await call(
         "Runtime.evaluate", expression=INSPECT, awaitPromise=True, returnByValue=True
     )

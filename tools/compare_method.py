@@ -26,6 +26,7 @@ from amslib.records import COMMITTED
 from amslib.train import groups_of
 from amslib.workers import processes
 
+SEED = 0  # whose records are compared
 FILE_HEAD = (
     "# Code of the method (see METHOD in amslib/method.py) that gave the same numbers, digit\n"
     "# by digit, as the code that the records here were made with.\n"
@@ -33,25 +34,25 @@ FILE_HEAD = (
 )
 
 
-def committed(dataset, seed: int) -> list[dict]:
-    """Contents of the records of a data set and seed."""
+def committed(dataset) -> list[dict]:
+    """Contents of the records of a data set and seed 0."""
     contents = [json.loads(path.read_text()) for path in sorted(COMMITTED.glob("*.json"))]
     mark = dataset.fingerprint
-    return [c for c in contents if c["seed"] == seed and c["dataset"]["fingerprint"] == mark]
+    return [c for c in contents if c["seed"] == SEED and c["dataset"]["fingerprint"] == mark]
 
 
-def differing(data: str, seed: int, contents: Sequence[dict]) -> list[str]:
+def differing(data: str, contents: Sequence[dict]) -> list[str]:
     """Keys of the records that come out otherwise now."""
-    groups = sorted(trained_together(data, seed, contents), key=len, reverse=True)
+    groups = sorted(trained_together(data, contents), key=len, reverse=True)
     with processes() as pool:
-        found = pool.map(partial(_differing, data, seed), groups)
+        found = pool.map(partial(_differing, data), groups)
         told = tqdm(found, total=len(groups), unit="group", disable=not sys.stderr.isatty())
         return [key for keys in told for key in keys]
 
 
-def _differing(data: str, seed: int, group: Sequence[dict]) -> list[str]:
+def _differing(data: str, group: Sequence[dict]) -> list[str]:
     dataset = load(data)
-    runs = train(dataset, [Config(**content["config"]) for content in group], seed, "cpu")
+    runs = train(dataset, [Config(**content["config"]) for content in group], SEED, "cpu")
     wrong = []
     for content, run in zip(group, runs, strict=True):
         again = [records._scores(run, dataset, k, "cpu") for k in range(len(run.states))]
@@ -60,14 +61,14 @@ def _differing(data: str, seed: int, group: Sequence[dict]) -> list[str]:
     return wrong
 
 
-def trained_together(data: str, seed: int, contents: Sequence[dict]) -> list[list[dict]]:
+def trained_together(data: str, contents: Sequence[dict]) -> list[list[dict]]:
     """As `make reproduce-all` trains them: among other members the last digits are others."""
     by_config = {Config(**content["config"]): content for content in contents}
     groups = []
     for grid in itertools.chain(*GRIDS.values()):
-        if (grid.dataset, grid.options) != (data, {}) or seed not in grid.seeds:
+        if (grid.dataset, grid.options) != (data, {}) or SEED not in grid.seeds:
             continue
-        kept = [config for config, s in grid.kept if s == seed]
+        kept = [config for config, s in grid.kept if s == SEED]
         rest = [config for config in grid.configs if config not in kept]
         for part in (kept, rest):
             groups += [[by_config.pop(part[i]) for i in group] for group in groups_of(part)]
@@ -79,11 +80,13 @@ def trained_together(data: str, seed: int, contents: Sequence[dict]) -> list[lis
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="synthetic", help="synthetic or synthetic-tiny")
-    parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    contents = committed(load(chosen.data), chosen.seed)
-    (made_by,) = {content["made"]["method"] for content in contents}
-    wrong = differing(chosen.data, chosen.seed, contents)
+    contents = committed(load(chosen.data))
+    methods = {content["made"]["method"] for content in contents}
+    if len(methods) != 1:
+        sys.exit(f"{len(contents)} records of {chosen.data}, of the methods {sorted(methods)}")
+    (made_by,) = methods
+    wrong = differing(chosen.data, contents)
     if wrong:
         sys.exit(f"{len(wrong)} of {len(contents)} records differ: {', '.join(wrong)}")
     if chosen.data == "synthetic" and made_by != method_fingerprint():

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import http.server
 import json
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -60,35 +59,43 @@ def serve(folder: Path):
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
     )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with server:  # closes it
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 @contextlib.asynccontextmanager
 async def chromium(program: str):
     """Start Chromium with an empty profile; yields a connected Browser."""
-    profile = Path(tempfile.mkdtemp())
-    process = subprocess.Popen(
-        [program, *FLAGS, f"--user-data-dir={profile}"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        port_file = profile / "DevToolsActivePort"
-        for _ in range(300):
-            if port_file.exists() and len(lines := port_file.read_text().split()) == 2:
-                break
-            await asyncio.sleep(0.1)
-        else:
-            raise SystemExit(f"{program} did not start within 30 s")
-        browser = Browser(
-            await websocket_connect(f"ws://127.0.0.1:{lines[0]}{lines[1]}", max_message_size=2**28)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(
+            [program, *FLAGS, f"--user-data-dir={profile}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-        listener = asyncio.create_task(browser.listen())
-        yield browser
-        listener.cancel()
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(profile, ignore_errors=True)
+        try:
+            socket = await websocket_connect(
+                await _address(program, Path(profile)), max_message_size=2**28
+            )
+            browser = Browser(socket)
+            listener = asyncio.create_task(browser.listen())
+            try:
+                yield browser
+            finally:
+                listener.cancel()
+                socket.close()
+        finally:
+            process.terminate()
+            process.wait()
+
+
+async def _address(program: str, profile: Path) -> str:
+    port_file = profile / "DevToolsActivePort"
+    for _ in range(300):
+        if port_file.exists() and len(lines := port_file.read_text().split()) == 2:
+            return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
+        await asyncio.sleep(0.1)
+    raise SystemExit(f"{program} did not start within 30 s")

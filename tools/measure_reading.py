@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -86,16 +87,14 @@ def rate(paths: list[Path], read: Callable[[list[Path]], int], cold: bool) -> fl
 def measure(folder: Path, videos: int, snippets: int, width: int) -> dict:
     """All rates, from the disk and from memory."""
     folder.mkdir(parents=True)
-    paths = write(folder, videos, snippets, width)
     try:
+        paths = write(folder, videos, snippets, width)
         rates = {name: {"disk": rate(paths, read, cold=True)} for name, read in WAYS.items()}
         whole(paths)
         for name, read in WAYS.items():
             rates[name]["memory"] = rate(paths, read, cold=False)
     finally:
-        for path in paths:
-            path.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
     return {
         "date": str(date.today()),
         "made": described("cpu"),

@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from amslib import Config, Dataset, experiments, load, records, run_grid
+from amslib.parameters import unknown
 from amslib.workers import processes
 
 
@@ -162,12 +163,21 @@ def _delete(folder: Path, unwanted: Callable[[str], bool], pattern: str = "*") -
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-if __name__ == "__main__":
+def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("grids", nargs="*", default=list(GRIDS), choices=GRIDS, metavar="GRID")
+    told = f"any of {', '.join(GRIDS)}; all if none is named"
+    parser.add_argument("grids", nargs="*", metavar="GRID", help=told)
     parser.add_argument("--anew", action="store_true", help="compute what is there already, too")
-    given = parser.parse_args()
-    chosen = [grid for name in given.grids for grid in GRIDS[name]]
+    given = parser.parse_args(words)
+    for name in given.grids:
+        if name not in GRIDS:
+            parser.error(unknown(name, GRIDS))
+    names = set(given.grids) or set(GRIDS)
+    chosen = [grid for name in GRIDS if name in names for grid in GRIDS[name]]
     with processes() as executor:
-        lines = reproduce(chosen, given.anew, set(given.grids) != set(GRIDS), executor)
+        lines = reproduce(chosen, given.anew, names != set(GRIDS), executor)
     print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

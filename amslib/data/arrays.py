@@ -12,7 +12,7 @@ import numpy as np
 from .findings import DataError, error
 from .pickles import RefusedError, read_pickle
 
-PACKED = 100  # of features at most, the bytes of an array for one in a zip file
+PACKED = 100  # of features or text at most, the bytes of content for one in a packed file
 HARMLESS = 2**28  # bytes that may be packed more tightly: zeros are
 
 
@@ -112,10 +112,12 @@ def _no_member(path, name, reason):
 
 
 def _parse_header(file: BinaryIO):
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
+    first = np.lib.format.read_magic(file) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    shape, order, dtype = read(file)
+    if not dtype.itemsize:  # any number of entries would fit into no bytes at all
+        raise ValueError(f"entries of no bytes, {dtype}")
+    return shape, order, dtype
 
 
 def _unreadable(path, reason):

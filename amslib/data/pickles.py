@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-PLAIN = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU]\d+")
+PLAIN = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d*")
 DEPTH = 5  # an array of lists of pairs is 3 deep
 SHARED = 100  # entries for each byte at most; a list that is in many places is written once
 

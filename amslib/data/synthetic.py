@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,18 @@ def load_synthetic(
 
     Raises:
         ValueError: unknown source, or an option out of range.
+        TypeError: an option of another type.
     """
+    for name, value, kind in (
+        ("seed", seed, Integral),
+        ("incompleteness", incompleteness, Real),
+        ("width", 1 if width is None else width, Integral),
+    ):
+        if not isinstance(value, kind):
+            number = "a number" if kind is Real else "a whole number"
+            raise TypeError(f"{name}={value!r}; expected {number}")
+    if seed < 0:
+        raise ValueError(f"seed={seed}; expected 0 or more")
     if source not in SHAPES:
         raise ValueError(f"source={source!r}; expected one of {sorted(SHAPES)}")
     if not 0 <= incompleteness <= 1:

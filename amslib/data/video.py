@@ -57,7 +57,8 @@ class Dataset:
         classes: class names; their order is the class axis (C) of every array.
         train: videos to learn from.
         test: videos to score.
-        fingerprint: short hash that changes when the content does.
+        fingerprint: short hash that changes when the content does; of features on disk it sees the
+            shapes, and the bytes at the beginning, in the middle and at the end of each file.
     """
 
     name: str

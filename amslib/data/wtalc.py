@@ -14,7 +14,7 @@ import numpy as np
 
 from .annotated import Annotations, finite, in_order, instances, read_intervals, split
 from .arrays import read_array, read_header
-from .features import STREAMS, Features, JointFile, JointHalf
+from .features import STREAMS, Features, JointFile, JointHalf, glimpse
 from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan, only
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
@@ -51,7 +51,7 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS, stream_order=STREAMS)
         features = Features(video.id, parts, warned)
         videos.append(replace(video, features=features, snippet_seconds=snippet_seconds))
     train, test = split(annotations._replace(videos=videos), folder)
-    mark = fingerprint(annotations.classes, train, test, header)
+    mark = fingerprint(annotations.classes, train, test, header, glimpse(file))
     dataset = Dataset(name, annotations.classes, train, test, mark)
     return Scan(dataset, annotations.findings, folder, joint)
 
