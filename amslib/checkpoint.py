@@ -89,11 +89,7 @@ class Checkpoint:
     def _difference(self, kind: int, theirs: dict) -> str:
         if kind != FORMAT:
             return f"format {kind}, expected {FORMAT}"
-        return "; ".join(
-            f"{key}: it has {theirs.get(key)!r}, asked for {self.work.get(key)!r}"
-            for key in dict.fromkeys([*self.work, *theirs])
-            if theirs.get(key) != self.work.get(key)
-        )
+        return _apart(theirs, self.work)
 
     def save(self, tensors: dict[str, Tensor], state: dict) -> None:
         """Write a checkpoint; the one there becomes the one before.
@@ -116,6 +112,20 @@ class Checkpoint:
                 os.replace(part, self.folder / NOW)
         except (OSError, SafetensorError) as error:
             raise OSError(f"{self.folder}: no checkpoint could be written ({error})") from error
+
+
+def _apart(there: dict, asked: dict) -> str:
+    """In which entries two pieces of work differ; of a single config, in which fields."""
+    told = []
+    for key in dict.fromkeys([*asked, *there]):
+        one, other = there.get(key), asked.get(key)
+        if one == other:
+            continue
+        if key == "configs" and isinstance(one, list) and len(one) == len(other) == 1:
+            told.append(f"configs: {_apart(dict(one[0]), other[0])}")
+        else:
+            told.append(f"{key}: it has {one!r}, asked for {other!r}")
+    return "; ".join(told)
 
 
 def _digest(tensors: dict[str, Tensor], about: str) -> str:

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from .checkpoint import CheckpointWarning
 from .config import Config
-from .data import Dataset, DataWarning, Finding, Report, check, convert, load
+from .data import DataNotFoundError, Dataset, DataWarning, Finding, Report, check, convert, load
 from .data.findings import SHOWN
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
@@ -65,6 +65,9 @@ Set = Annotated[
     typer.Option("--set", "-s", metavar="FIELD=VALUE", help="A field of Config, e.g. eta=0.5."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+OtherData = Annotated[
+    str | None, typer.Option(help="Other data than the run was trained on.", metavar="NAME")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ..")]
 
 
@@ -88,7 +91,7 @@ def train_command(
     check_writable(run)
     checkpoint = run / "checkpoint"
     if checkpoint.is_dir():
-        _tell(f"going on from {checkpoint}")
+        _tell(f"{checkpoint} is there: going on from it, if it is of this training")
     progress = sys.stderr.isatty()
     trained = train(dataset, config, seed, device, progress, checkpoint=checkpoint)
     source = data if data.startswith("synthetic") else str(Path(data).resolve())
@@ -97,16 +100,14 @@ def train_command(
     trained.save(run)
     write_whole({run / "data.json": f"{json.dumps(about, indent=1)}\n".encode()})
     shutil.rmtree(checkpoint, ignore_errors=True)
-    _tell(f"trained {len(trained.states) - 1} iterations; saved in {run}")
+    _tell(f"trained {_count(len(trained.states) - 1, 'iteration')}; saved in {run}")
 
 
 @app.command("predict")
 def predict_command(
     run: Annotated[Path, typer.Option(help="Folder written by train.")],
     detections: Annotated[Path, typer.Option("--out", help="ActivityNet json to write.")],
-    data: Annotated[
-        str | None, typer.Option(help="Other data than the run was trained on.", metavar="NAME")
-    ] = None,
+    data: OtherData = None,
     snippet_seconds: SnippetSeconds = None,
     option: Options = None,
     device: Device = "auto",
@@ -115,7 +116,8 @@ def predict_command(
     dataset = _data_of(run, data, snippet_seconds, option)
     found = Run.load(run).predict(dataset.test, device=device, progress=sys.stderr.isatty())
     write_detections(found, detections)
-    _tell(f"{len(found)} detections in {len(dataset.test)} videos; written to {detections}")
+    within = f"{_count(len(found), 'detection')} in {_count(len(dataset.test), 'video')}"
+    _tell(f"{within}; written to {detections}")
 
 
 @app.command("evaluate")
@@ -134,6 +136,9 @@ def evaluate_command(
         str | None,
         typer.Option(help="IoU thresholds, start:stop:step or a,b,c; 0.1:0.7:0.1 if not given."),
     ] = None,
+    data: OtherData = None,
+    snippet_seconds: SnippetSeconds = None,
+    option: Options = None,
     iteration: Annotated[int, typer.Option(help="Of the run; -1 is the last.")] = -1,
     device: Device = "auto",
     as_json: Json = False,
@@ -145,14 +150,17 @@ def evaluate_command(
         raise ValueError("--tiou: --protocol all has IoU 0.1 to 0.7; name one protocol for others")
     if run is not None and ground_truth is not None:
         raise ValueError("--ground-truth: goes with --detections; a run has its own test videos")
-    if detections is not None and (iteration, device) != (-1, "auto"):
-        raise ValueError("--iteration, --device: go with --run; --detections are there already")
+    of_run = iteration, device, data, snippet_seconds, option or None
+    if detections is not None and of_run != (-1, "auto", None, None, None):
+        raise ValueError("--iteration, --device, --data and its options go with --run alone")
+    if protocol not in ("all", *PROTOCOLS):
+        raise ValueError(f"--protocol: {unknown(protocol, ('all', *PROTOCOLS), 'protocol')}")
     levels = _thresholds(tiou or "0.1:0.7:0.1", protocol)
     if detections is not None:
         found = read_detections(detections)
         videos = read_ground_truth(ground_truth or detections)
     else:
-        dataset = _data_of(run, None, None, None)
+        dataset = _data_of(run, data, snippet_seconds, option)
         trained = Run.load(run)
         last = len(trained.states) - 1
         if not -1 <= iteration <= last:
@@ -175,7 +183,7 @@ def evaluate_command(
 def grid_command(
     experiment: Annotated[str, typer.Option(help=f"One of {', '.join(EXPERIMENTS)}.")],
     data: Data = "synthetic",
-    seeds: Annotated[int, typer.Option(min=1, help="How many: 0, 1, ..")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How many; they are 0, 1, ..")] = 5,
     set_: Set = None,
     snippet_seconds: SnippetSeconds = None,
     option: Options = None,
@@ -190,7 +198,7 @@ def grid_command(
 ) -> None:
     """Train and score every config of an experiment with several seeds; records are read."""
     if experiment not in EXPERIMENTS:
-        raise ValueError(f"--experiment: {unknown(experiment, list(EXPERIMENTS))}")
+        raise ValueError(f"--experiment: {unknown(experiment, EXPERIMENTS, 'experiment')}")
     rows = EXPERIMENTS[experiment](_config(set_))
     dataset = load(data, **_data_options(snippet_seconds, option))
     shown = sys.stderr.isatty()
@@ -235,7 +243,7 @@ def convert_command(
     dataset = load(data, **_data_options(snippet_seconds, option))
     convert(dataset, folder, to, progress=sys.stderr.isatty())
     count = len(dataset.train) + len(dataset.test)
-    _tell(f"{count} videos written to {folder}")
+    _tell(f"{_count(count, 'video')} written to {folder}")
 
 
 def main() -> None:
@@ -287,7 +295,7 @@ def _config(texts: list[str] | None) -> Config:
     pairs, names = _pairs(texts), [field.name for field in fields(Config)]
     for name in pairs:
         if name not in names:
-            raise ValueError(f"--set: {unknown(name, names)}")
+            raise ValueError(f"--set: {unknown(name, names, 'field')}")
     return Config(**pairs)
 
 
@@ -311,6 +319,8 @@ def _data_of(run: Path, data, snippet_seconds, option) -> Dataset:
     if snippet_seconds is not None or option:
         raise ValueError("--snippet-seconds, --option: without --data it is the run's own data")
     file = run / "data.json"
+    if not file.is_file() and (run / "checkpoint").is_dir():
+        raise FileNotFoundError(f"{run}: not trained to the end; the same train command goes on")
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file; pass a folder written by train")
     try:
@@ -319,7 +329,11 @@ def _data_of(run: Path, data, snippet_seconds, option) -> Dataset:
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
         text = f"{file}: does not tell what the run was trained on ({reason!r}); pass --data"
         raise ValueError(text) from reason
-    dataset = load(source, **options)
+    try:
+        dataset = load(source, **options)
+    except DataNotFoundError as gone:
+        text = f"{source}: what {run} was trained on is not there; pass --data"
+        raise FileNotFoundError(text) from gone
     if dataset.fingerprint != mark:
         text = f"{source} has changed since {run} was trained on it"
         warnings.warn(f"{text}; train again, or know why", DataWarning, stacklevel=2)

@@ -85,6 +85,8 @@ def check_writable(folder: Path) -> None:
 
 def _told(file: Path | str, reason: OSError) -> OSError:
     mend = "Make room on the disk, or name a folder that can be written to"
+    if isinstance(reason, (FileExistsError, NotADirectoryError)):
+        mend = "It, or what it should lie in, is a file; name a folder"
     error = type(reason)(f"{file}: cannot be written ({reason.strerror or reason}). {mend}")
     error.errno = reason.errno
     return error

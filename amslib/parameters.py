@@ -59,12 +59,12 @@ def _assigned(namespace: Mapping, declared: Mapping) -> list[str]:
     return [name for name in names[start:stop] if not name.startswith("_")]
 
 
-def unknown(name: str, declared: Iterable[str]) -> str:
-    """The message for a name that is not one of the declared ones."""
+def unknown(name: str, declared: Iterable[str], kind: str = "parameter") -> str:
+    """The message for a name that is not one of the declared ones of its kind."""
     declared = list(declared)
     near = get_close_matches(name, declared, n=1)
     hint = f" did you mean '{near[0]}'?" if near else ""
-    return f"unknown parameter '{name}':{hint} The parameters are: {', '.join(declared)}"
+    return f"unknown {kind} '{name}':{hint} The {kind}s are: {', '.join(declared)}"
 
 
 def _check_value(given: str, value, kind: type, low, high) -> None:

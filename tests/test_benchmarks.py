@@ -173,7 +173,7 @@ def test_figures_are_shares_of_what_the_machine_can_do():
     assert figures.rows[0]["share"] == figures.rows[1]["share"] == 0.25
     assert figures.growth[0]["slope"] == pytest.approx(2)
     told = report.report(vars(figures))
-    assert "sgemm 100 to 120 G/s" in told and "25.0% of sgemm" in told
+    assert "sgemm 100 to 120, copy 100 G/s" in told and "25.0% of sgemm" in told
     assert "85%" in told and "2.00" in told
     assert figures.about["threads"] == torch.get_num_threads()
 

@@ -137,6 +137,12 @@ def test_arrays_of_no_video_are_told(tmp_path):
     assert "1 arrays of no training or test video (video_x.npy)" in found.message
 
 
+def test_an_array_that_cannot_be_opened_belongs_to_its_video(tmp_path):
+    folder = write_basnet(tmp_path)
+    feature_file(folder, "video_a", "rgb").write_bytes(b"no array")
+    assert {(f.problem, f.video) for f in check(folder).findings} == {("unreadable", "video_a")}
+
+
 # Streams
 
 

@@ -333,7 +333,7 @@ def test_without_a_good_checkpoint_nothing_is_trained_over_it(two, damage):
     "change, told",
     [
         (dict(seed=6), "seed: it has 5, asked for 6"),
-        (dict(config=replace(FEW, eta=0.5)), "configs: "),
+        (dict(config=replace(FEW, eta=0.5)), r"\(configs: eta: it has 0.75, asked for 0.5\)"),
         (dict(precision="bf16"), "precision: it has 'fp32', asked for 'bf16'"),
         (dict(dataset=load("synthetic-tiny", width=8, seed=1)), "dataset: "),
     ],

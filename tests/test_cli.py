@@ -54,7 +54,7 @@ def call(monkeypatch):
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "a"
     told = amslib("train", "--data", "synthetic-tiny", "--seed", 1, "--out", folder, *QUICK)
-    assert "trained 1 iterations" in told.stderr
+    assert "trained 1 iteration;" in told.stderr
     return folder
 
 
@@ -150,11 +150,19 @@ def test_check_reports_and_sets_the_exit_code(tmp_path):
         (["train", "--out", "x", "--device", "foo"], "device='foo'; expected auto, cpu, cuda"),
         (["train", "--out", "x", "--device", "cuda:99"], "device='cuda:99', but torch finds"),
         (["train", "--out", "x", "--seed", "-1"], "--seed"),
+        (["train", "--out", "x", "-o", "foo=1"], "unknown option foo for synthetic: its generator"),
+        (["train", "--out", "there"], "there: cannot be written (File exists). It, or what it"),
+        (["grid", "--experiment", "table9"], "unknown experiment 'table9': did you mean 'table"),
+        (
+            ["evaluate", "--detections", "x", "--protocol", "al"],
+            "protocol 'al': did you mean 'all'",
+        ),
+        (["evaluate", "--detections", "x", "--data", "y"], "go with --run alone"),
         (["predict", "--run", "x", "--out", "y", "--snippet-seconds", "9"], "without --data"),
         (["predict", "--run", "x", "--out", "y", "-o", "seed=1"], "without --data"),
         (["evaluate", "--run", "x", "--ground-truth", "y"], "--ground-truth: goes with"),
-        (["evaluate", "--detections", "x", "--iteration", "0"], "go with --run"),
-        (["evaluate", "--detections", "x", "--device", "cpu"], "go with --run"),
+        (["evaluate", "--detections", "x", "--iteration", "0"], "go with --run alone"),
+        (["evaluate", "--detections", "x", "--device", "cpu"], "go with --run alone"),
         (["evaluate", "--detections", "x", "--tiou", "high"], "--tiou 'high'"),
         (["evaluate", "--detections", "x", "--tiou", "0.7:0.1:0.1"], "0.7:0.1:0.1"),
     ],
@@ -162,6 +170,7 @@ def test_check_reports_and_sets_the_exit_code(tmp_path):
 )
 def test_mistakes_are_told_in_one_message(arguments, message, tmp_path, monkeypatch, call, capsys):
     monkeypatch.chdir(tmp_path)
+    Path("there").touch()
     assert call(*arguments) == 2
     told = capsys.readouterr()
     assert told.out == ""
@@ -187,6 +196,23 @@ def test_data_that_changed_since_training_is_told(run, tmp_path):
     assert "has changed since" in amslib("evaluate", "--run", tmp_path).stderr
 
 
+def test_data_that_is_gone_since_training_is_told_and_may_be_named(run, tmp_path, call, capsys):
+    for file in run.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    about = json.loads((run / "data.json").read_text())
+    (tmp_path / "data.json").write_text(json.dumps(about | {"data": "/no/such/folder"}))
+    assert call("evaluate", "--run", tmp_path) == 2
+    assert "/no/such/folder: what" in (told := capsys.readouterr().err) and "--data" in told
+    shown = amslib("evaluate", "--run", tmp_path, "--data", "synthetic-tiny", "--json").stdout
+    assert shown == amslib("evaluate", "--run", run, "--json").stdout
+
+
+def test_a_training_that_has_not_ended_is_told(tmp_path, call, capsys):
+    (tmp_path / "checkpoint").mkdir()
+    assert call("evaluate", "--run", tmp_path) == 2
+    assert "not trained to the end; the same train command goes on" in capsys.readouterr().err
+
+
 def test_unlike_names_are_told(tmp_path):
     write_detections([Detection("v", "a", 0.0, 1.0, 0.5)], tmp_path / "found.json")
     truth = {"database": {"w": {"subset": "test", "annotations": []}}}
@@ -209,7 +235,7 @@ def test_paths_are_told_as_they_stand(tmp_path, call, capsys):
     assert call("convert", "synthetic-tiny", "--out", folder / "data") == 0
     told = capsys.readouterr().err
     for what in (
-        f"going on from {folder}/checkpoint\n",
+        f"{folder}/checkpoint is there: going on from it",
         f"saved in {folder}\n",
         f"written to {folder}/found.json\n",
         f"written to {folder}/data\n",

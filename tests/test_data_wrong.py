@@ -262,11 +262,19 @@ def test_segments_that_cannot_be_read(tmp_path, change, said):
         load(folder)
 
 
-@pytest.mark.parametrize("content", ["no json", "[]", '{"videos": {}}', '{"database": [1]}'])
-def test_a_json_of_another_form(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("no json", r"no json file \(JSONDecode"),
+        ("[]", "no json of the form"),
+        ('{"videos": {}}', "no json of the form"),
+        ('{"database": [1]}', "no json of the form"),
+    ],
+)
+def test_a_json_of_another_form(tmp_path, content, told):
     folder = write_basnet(tmp_path)
     (folder / "gt.json").write_text(content)
-    with pytest.raises(DataError, match=r"gt\.json: no json of the form"):
+    with pytest.raises(DataError, match=rf"gt\.json: {told}"):
         load(folder)
 
 

@@ -171,7 +171,7 @@ def main(words: list[str] | None = None) -> None:
     given = parser.parse_args(words)
     for name in given.grids:
         if name not in GRIDS:
-            parser.error(unknown(name, GRIDS))
+            parser.error(unknown(name, GRIDS, "grid"))
     names = set(given.grids) or set(GRIDS)
     chosen = [grid for name in GRIDS if name in names for grid in GRIDS[name]]
     with processes() as executor:

@@ -22,7 +22,7 @@ def read_database(file: Path) -> Annotations:
     """
     try:
         entries = list(read_json(file)["database"].items())
-    except (DataError, KeyError, TypeError, AttributeError) as reason:
+    except (KeyError, TypeError, AttributeError) as reason:
         message = f'no json of the form {{"database": {{video: ..}}}} ({reason!r})'
         raise DataError(error("json", file, message, "Give an annotation file")) from None
     videos, subsets, findings = [], [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -15,6 +16,7 @@ from .rules import annotation_findings, duration_findings, segment_findings, sha
 from .video import Dataset
 
 BUILT_IN = ("synthetic", "synthetic-tiny")
+GENERATED = ("seed", "incompleteness", "width", "timeline")  # options of these
 LAYOUTS = tuple(m.LAYOUT for m in (plain, own, wtalc, basnet, acmnet, actionformer, cmcs))
 
 
@@ -52,6 +54,7 @@ def load(source: str | Path, **options) -> Dataset:
     if source in BUILT_IN:
         from .synthetic import load_synthetic
 
+        _check_names(source, "generator", GENERATED, options)
         return load_synthetic(source, **options)
     found = scan(source, **options)
     settle([*found.findings, *annotation_rules(found)])
@@ -121,11 +124,15 @@ def _settle_features(found: Scan) -> None:
     settle(feature_rules(found))
 
 
-def _check_options(source, layout: Layout, options: dict) -> None:
-    unknown = ", ".join(sorted(options.keys() - layout.options))
+def _check_names(source, what: str, known: Collection[str], options: dict) -> None:
+    unknown = ", ".join(sorted(options.keys() - known))
     if unknown:
-        takes = f"takes {', '.join(layout.options) or 'none'}"
-        raise TypeError(f"unknown option {unknown} for {source}: its layout {takes}")
+        takes = f"takes {', '.join(known) or 'none'}"
+        raise TypeError(f"unknown option {unknown} for {source}: its {what} {takes}")
+
+
+def _check_options(source, layout: Layout, options: dict) -> None:
+    _check_names(source, "layout", layout.options, options)
     for name, value in options.items():
         if name == "stream_order":
             if sorted(value) != sorted(STREAMS):

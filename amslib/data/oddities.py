@@ -104,14 +104,18 @@ def _always_together(videos: Sequence[Video]) -> list[tuple[str, str]]:
 
 
 def unlisted_files(videos: Sequence[Video]) -> list[Finding]:
-    """Arrays beside those of the training and test videos that belong to none of them."""
+    """Arrays beside those of the training and test videos that belong to none of them; one that
+    could not be opened bears the name of its video.
+    """
+    names = {video.id for video in videos}
     paths = [Path(part.path) for v in videos for part in parts_of(v).values()]
     known, found = set(paths), []
     for folder in sorted({path.parent for path in paths if path.suffix == ".npy"}):
         extra = sorted(path.name for path in folder.glob("*.npy") if path not in known)
+        extra = [name for name in extra if name.removesuffix(".npy") not in names]
         if extra and len(known) > 1:
-            names = ", ".join(extra[:3]) + (", .." if len(extra) > 3 else "")
-            message = f"{len(extra)} arrays of no training or test video ({names})"
+            shown = ", ".join(extra[:3]) + (", .." if len(extra) > 3 else "")
+            message = f"{len(extra)} arrays of no training or test video ({shown})"
             mend = "They are not used; if they should be, annotate the videos and list their subset"
             found.append(warning("unlisted", folder, message, mend))
     return found
