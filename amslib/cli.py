@@ -33,6 +33,7 @@ from .parameters import unknown
 from .protocols import PROTOCOLS
 from .records import COMPUTED, Record
 from .run import Run
+from .tables import count
 from .train import train
 from .workers import cluster, processes
 
@@ -100,7 +101,7 @@ def train_command(
     trained.save(run)
     write_whole({run / "data.json": f"{json.dumps(about, indent=1)}\n".encode()})
     shutil.rmtree(checkpoint, ignore_errors=True)
-    _tell(f"trained {_count(len(trained.states) - 1, 'iteration')}; saved in {run}")
+    _tell(f"trained {count(len(trained.states) - 1, 'iteration')}; saved in {run}")
 
 
 @app.command("predict")
@@ -116,7 +117,7 @@ def predict_command(
     dataset = _data_of(run, data, snippet_seconds, option)
     found = Run.load(run).predict(dataset.test, device=device, progress=sys.stderr.isatty())
     write_detections(found, detections)
-    within = f"{_count(len(found), 'detection')} in {_count(len(dataset.test), 'video')}"
+    within = f"{count(len(found), 'detection')} in {count(len(dataset.test), 'video')}"
     _tell(f"{within}; written to {detections}")
 
 
@@ -242,8 +243,8 @@ def convert_command(
     """Write a data set in another layout: plain arrays, one for each video and stream."""
     dataset = load(data, **_data_options(snippet_seconds, option))
     convert(dataset, folder, to, progress=sys.stderr.isatty())
-    count = len(dataset.train) + len(dataset.test)
-    _tell(f"{_count(count, 'video')} written to {folder}")
+    total = len(dataset.train) + len(dataset.test)
+    _tell(f"{count(total, 'video')} written to {folder}")
 
 
 def main() -> None:
@@ -406,16 +407,16 @@ def _print_report(report: Report) -> None:
         out.print("nothing to complain about")
         return
     errors = sum(finding.level == "error" for finding in report.findings)
-    told = f"{_count(errors, 'error')}, {_count(len(report.findings) - errors, 'warning')}"
+    told = f"{count(errors, 'error')}, {count(len(report.findings) - errors, 'warning')}"
     videos = len({finding.video for finding in report.findings} - {""})
     total = sum(report.counts[name]["videos"] for name in parts)
-    out.print(f"\n{told}, in {videos} of {_count(total, 'video')}" if total else f"\n{told}")
+    out.print(f"\n{told}, in {videos} of {count(total, 'video')}" if total else f"\n{told}")
 
 
 def _print_problem(group: list[Finding]) -> None:
     first = group[0]
     videos = list(dict.fromkeys(finding.video for finding in group if finding.video))
-    number = f", {_count(len(videos), 'video')}" if videos else ""
+    number = f", {count(len(videos), 'video')}" if videos else ""
     colour = "bold red" if first.level == "error" else "yellow"
     out.print(f"\n[{colour}]{first.level}: {first.problem}[/]{number}")
     out.print(f"  {_plain(first.file)}", soft_wrap=True)
@@ -436,7 +437,3 @@ def _print_wrapped(text: str, indent: str = "") -> None:
         break_on_hyphens=False,
     )
     out.print(_plain(lines), soft_wrap=True)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

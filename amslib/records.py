@@ -70,7 +70,12 @@ class Record:
         return self.evaluation(iteration).map
 
     def evaluation(self, iteration: int = -1, levels: str = "thumos14") -> Evaluation:
-        """The whole score on the test videos, at one of the `LEVELS` of IoU."""
+        """The whole score on the test videos, at one of the `LEVELS` of IoU.
+
+        Raises:
+            IndexError: the run has no such iteration.
+            KeyError: unknown levels.
+        """
         about = self.iterations[iteration][levels]
         per_class = {name: np.array(ap) for name, ap in about["per_class"].items()}
         return Evaluation(about["protocol"], LEVELS[levels], np.array(about["mAP"]), per_class)

@@ -77,6 +77,7 @@ class Run:
 
         Raises:
             ValueError: the video lacks a stream or has another feature width.
+            IndexError: the run has no such iteration.
         """
         return self._look_at(video, iteration, classes, device)[0][0]
 
@@ -100,7 +101,7 @@ class Run:
         device: str = "auto",
         progress: bool = False,
     ) -> list[Detection]:
-        """Detections of all videos, at full length (Sec. III-E)."""
+        """Detections of all videos, at full length (Sec. III-E). Errors are those of `cas`."""
         looked = self.all_cas(videos, iteration, device=device, progress=progress)
         return self.cut((video, fuse(cas, self.config.beta)) for video, cas in looked)
 
@@ -131,7 +132,7 @@ class Run:
         device: str = "auto",
         progress: bool = False,
     ) -> Iterator[tuple[Video, dict[str, dict[str, Tensor]]]]:
-        """Every video with its `cas`, many at a time.
+        """Every video with its `cas`, many at a time; errors are those of `cas`.
 
         Args:
             videos: with every stream the run was trained on.

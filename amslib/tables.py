@@ -123,11 +123,11 @@ def provenance(records: Iterable[Record]) -> str:
         raise ValueError("no records given; expected those that the numbers were read from")
     keys = ", ".join(_record(r) for r in records)
     facts = [
-        f"{_count(len({r.config for r in records}), 'config')} on {_data(records)}",
+        f"{count(len({r.config for r in records}), 'config')} on {_data(records)}",
         _seeds({r.seed for r in records}),
         "method " + _each(f"`{r.made['method'][:8]}`" for r in records),
         "commit " + _each(_commit(r) for r in records),
-        _each(f"{r.made['device']}, {_count(r.made['threads'], 'thread')}" for r in records),
+        _each(f"{r.made['device']}, {count(r.made['threads'], 'thread')}" for r in records),
     ]
     if len(records) <= FEW:
         return f"Source: {'record' if len(records) == 1 else 'records'} {keys}; {'; '.join(facts)}."
@@ -172,7 +172,8 @@ def _seeds(seeds: set[int]) -> str:
     return "seeds " + (f"{low}–{high}" if whole else ", ".join(map(str, sorted(seeds))))
 
 
-def _count(n: int, what: str) -> str:
+def count(n: int, what: str) -> str:
+    """How many, "1 video" or "2 videos"."""
     return f"{n} {what}" + "s" * (n != 1)
 
 

@@ -64,8 +64,8 @@ def train(
         The trained branches of every stream and iteration, with the history of the losses.
 
     Raises:
-        ValueError: no training videos, or none with features; unknown precision; a checkpoint that
-            is damaged or of other work.
+        ValueError: no training videos, or none with features; unknown precision; a device that is
+            not there; a checkpoint that is damaged or of other work.
         FloatingPointError: a loss is no longer finite; names the step, the term and the videos.
         StoppedError: training was told to stop, and saved where it stands.
     """

@@ -101,7 +101,7 @@ WRONG = [
     ("labels.csv", HEAD + "video_a,train,J\nvideo_a,test,J\n", "line 3 .*video is named twice"),
     ("labels.csv", HEAD + "video_a,train\n", "line 2 has 2 entries where 3 were expected"),
     ("labels.csv", HEAD + "video_a,train,Jump,Dive\n", 'put "quotes" around one that has a comma'),
-    ("labels.csv", LABELS + "video_x,train,Jump,\n", r"video_x\.npy.*no features features"),
+    ("labels.csv", LABELS + "video_x,train,Jump,\n", r"video_x\.npy: video_x: no features\."),
     ("labels.csv", HEAD[:-1] + ",duration\nvideo_a,train,J,long\n", "duration is no number"),
     ("labels.csv", HEAD + ",train,Jump\n", "line 2 .*video has no name"),
     ("segments.csv", SEG + "video_c,one,2,Jump\n", "line 2 .*start and end are no numbers"),

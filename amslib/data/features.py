@@ -187,7 +187,7 @@ def open_streams(
     for stream, path in paths.items():
         try:
             if not path.is_file():
-                message = f"no {stream} features"
+                message = "no features" if stream == "features" else f"no {stream} features"
                 raise DataError(error("no features", path, message, mend, video))
             files[stream] = FeatureFile.open(path)
         except DataError as reason:

@@ -83,7 +83,11 @@ class Dataset:
         return replace(self, train=train, test=test, fingerprint=mark)
 
     def labels(self, videos) -> np.ndarray:
-        """Video-level labels as a {0, 1} array of shape (len(videos), C)."""
+        """Video-level labels as a {0, 1} array of shape (len(videos), C).
+
+        Raises:
+            KeyError: a video has a label that is none of `classes`.
+        """
         column = {name: k for k, name in enumerate(self.classes)}
         y = np.zeros((len(videos), len(self.classes)), np.float32)
         for row, video in enumerate(videos):
