@@ -232,7 +232,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_training(tmp_path, m
     monkeypatch.setattr(records, "train", lambda *_: pytest.fail("it has trained"))
     file = tmp_path / "file"
     file.write_text("mine")
-    with pytest.raises(OSError, match="file: cannot be written .*or name a folder"):
+    with pytest.raises(OSError, match="file: cannot be written .*is a file; name a folder"):
         run_grid([QUICK], [0], TINY, out=file)
     assert file.read_text() == "mine" and names(tmp_path) == ["file"]
 
