@@ -265,6 +265,10 @@ def _compare_iterations(*pairs: tuple[int, int]) -> dict[str, tuple[Score, Score
     return compare(pairs, _after, "iteration {} − {}")
 
 
+def _compare_labels(*pairs: tuple[int, int]) -> dict[str, tuple[Score, Score]]:
+    return compare(pairs, lambda i: labels("iterations", f1, iteration=i), "F1: iteration {} − {}")
+
+
 EARLIER = ("AMS", "W-TALC")
 PEAK, ETAS = "η 0.75", [f"η {eta}" for eta in fig_5()]
 SEGMENTS = "segments of the training videos"
@@ -399,22 +403,14 @@ CLAIMS = (
         "Pseudo-labels become better with each of the three iterations (F1)",
         "IV-E2",
         BETTER,
-        compare(
-            [(1, 0), (2, 1), (3, 2)],
-            lambda i: labels("iterations", f1, iteration=i),
-            "F1: iteration {} − {}",
-        ),
+        _compare_labels((1, 0), (2, 1), (3, 2)),
         SEGMENTS,
     ),
     Claim(
         "After the third iteration, the quality of pseudo-labels stays as it is (F1)",
         "IV-E2",
         COMPARABLE,
-        compare(
-            [(4, 3)],
-            lambda i: labels("iterations", f1, iteration=i),
-            "F1: iteration {} − {}",
-        ),
+        _compare_labels((4, 3)),
         SEGMENTS,
     ),
     Claim(

@@ -225,7 +225,7 @@ class _Going:
             files = end.value
             self.result = lambda: files
         except Exception as error:  # of this unit alone
-            self.result = partial(_raise, error)
+            self.result = _failed(error).result
 
     def cancel(self) -> None:
         """Take back what has not begun."""
@@ -240,18 +240,18 @@ def _workers(executor: Executor) -> float:
     return getattr(executor, "_max_workers", math.inf)
 
 
-def _raise(error: Exception) -> dict[str, bytes]:
-    raise error
-
-
 def _submit(executor: Executor, task: Callable) -> Future:
     """A future also where the executor takes nothing any more."""
     try:
         return executor.submit(task)
     except Exception as error:
-        future: Future = Future()
-        future.set_exception(error)
-        return future
+        return _failed(error)
+
+
+def _failed(error: Exception) -> Future:
+    future: Future = Future()
+    future.set_exception(error)
+    return future
 
 
 def _running(executor: Executor, futures: Iterable[Future]) -> int:

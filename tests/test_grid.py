@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from amslib import Config, load, records, run_grid
 from amslib.cli import main
 from amslib.experiments import EXPERIMENTS, fig_4, ledger, paper_grid
 from amslib.files import write_once
-from amslib.grid import GridError, Unit, _Going, _running
+from amslib.grid import GridError, Unit, _Going, _keep, _running
 from amslib.workers import processes
 
 TINY = load("synthetic-tiny", width=8)
@@ -451,3 +451,26 @@ def test_the_experiments_are_those_of_the_chapters():
     rows = {name: list(of(QUICK).values()) for name, of in EXPERIMENTS.items()}
     assert set(rows["paper"]) == set(paper_grid(QUICK))
     assert rows["ledger"] == [c for of in ledger(QUICK).values() for c in of.values()]
+
+
+def test_an_error_between_the_tasks_of_a_unit_is_its_own():
+    def course():
+        yield [lambda: 1]
+        raise ValueError("in between")
+
+    with ThreadPoolExecutor(1) as pool:
+        going = _Going(("unit",), course(), pool.submit)
+        wait(going.futures)
+        assert going.ended()
+    with pytest.raises(ValueError, match="in between"):
+        going.result()
+
+
+@pytest.mark.parametrize("name", ["../x", "key/../../x", "other/run.json"])
+def test_a_worker_writes_no_file_that_was_not_asked_for(tmp_path, name):
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match="another version"):
+        _keep({"key.json": b"{}", name: b""}, ["key"], out)
+    assert not out.exists()
+    _keep({"key.json": b"{}", "key/run.json": b"{}"}, ["key"], out)
+    assert sorted(path.name for path in out.iterdir()) == ["key", "key.json"]

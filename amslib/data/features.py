@@ -222,10 +222,10 @@ def headers(videos: Sequence[Video]) -> list[tuple]:
     """What the headers of the feature files say and a glimpse of their values, for the fingerprint
     of a data set.
     """
+    parts = [entry for video in videos for entry in video.features.parts.items()]
+    seen = {path: glimpse(path) for path in {part.path for _, part in parts}}  # halves share one
     return [
-        (stream, part.shape, str(part.dtype), part.size, glimpse(part.path))
-        for video in videos
-        for stream, part in video.features.parts.items()
+        (stream, part.shape, str(part.dtype), part.size, seen[part.path]) for stream, part in parts
     ]
 
 
