@@ -13,10 +13,14 @@ import numpy as np
 import torch
 
 from .device import pick_device
+from .kernels import PINNED, PINNED_HERE
 
 CPU = Path("/proc/cpuinfo")
 # which kernels the libraries take; by default each chooses for the processor it finds
-CHOICES = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "CUBLAS_WORKSPACE_CONFIG")
+CHOICES = (
+    *("ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE"),
+    "CUBLAS_WORKSPACE_CONFIG",
+)
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
 MADV_HUGEPAGE, LARGE_PAGE = 14, 2**21  # of Linux
 HEAP = 2**30  # bytes of address space; memory is taken page by page
@@ -38,7 +42,8 @@ def described(device: str = "auto") -> dict:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "kernels": torch.backends.cpu.get_cpu_capability(),
-        "products": _products(torch.__config__.show()),
+        "products": _openblas() if PINNED_HERE else _products(torch.__config__.show()),
+        "pinned": PINNED_HERE and target.type == "cpu",
     }
     if target.type == "cuda":
         about["gpu"] = f"{torch.cuda.get_device_name(target)}, CUDA {torch.version.cuda}"
@@ -60,6 +65,12 @@ def _products(config: str) -> str:
         return f"MKL {mkl[1]}"
     blas = re.search(r"BLAS_INFO=(\w+)", config)
     return blas[1] if blas else "unknown"
+
+
+def _openblas() -> str:
+    """NumPy's library, with the processor whose kernels it was asked for."""
+    version = np.show_config("dicts")["Build Dependencies"]["blas"]["version"]
+    return f"OpenBLAS {version} {PINNED['OPENBLAS_CORETYPE']}"
 
 
 @cache

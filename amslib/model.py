@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from .config import Config
+from .kernels import baddbmm, bmm
 
 PARAMETERS = ("weight1", "bias1", "weight2", "bias2")
 
@@ -60,9 +61,9 @@ class _Backbone(Function):
     @staticmethod
     def forward(ctx, x, weight1, bias1, weight2, bias2, keep, scale, rows):
         half = [p.to(x.dtype) for p in (weight1, bias1, weight2, bias2)]
-        hidden = torch.baddbmm(half[1] * scale, x, half[0], alpha=scale)
+        hidden = baddbmm(half[1] * scale, x, half[0], alpha=scale)
         hidden = hidden.relu_() if keep is None else hidden.clamp_(keep.new_zeros(()), keep)
-        logits = torch.baddbmm(half[3], hidden, half[2])
+        logits = baddbmm(half[3], hidden, half[2])
         ctx.save_for_backward(x, hidden, half[2])
         ctx.scale, ctx.rows, ctx.dtype = scale, rows, weight1.dtype
         return hidden[:, :rows].to(ctx.dtype), logits.to(ctx.dtype)
@@ -71,15 +72,15 @@ class _Backbone(Function):
     def backward(ctx, of_hidden, of_logits):
         x, hidden, weight2 = ctx.saved_tensors
         of_logits = of_logits.to(x.dtype)
-        gradient = torch.bmm(of_logits, weight2.mT * ctx.scale)
+        gradient = bmm(of_logits, weight2.mT * ctx.scale)
         if ctx.rows:
             gradient[:, : ctx.rows].add_(of_hidden, alpha=ctx.scale)
         # 0 where the unit was not active or not kept
         torch.ops.aten.threshold_backward.grad_input(gradient, hidden, 0, grad_input=gradient)
         gradients = (
-            torch.bmm(x.mT, gradient),
+            bmm(x.mT, gradient),
             gradient.sum(-2, keepdim=True),
-            torch.bmm(of_logits.mT, hidden).mT.contiguous(),  # faster than the other way round
+            bmm(of_logits.mT, hidden).mT.contiguous(),  # faster than the other way round
             of_logits.sum(-2, keepdim=True),
         )
         return (None, *(g.to(ctx.dtype) for g in gradients), None, None, None)
