@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 CHOICES = {
     "heads": ("shared", "parallel"),
@@ -122,11 +120,13 @@ class Config:
                 "use class_loss='bce' with activation='sigmoid'"
             )
 
-    @property
-    def key(self) -> str:
-        """12 hex digits that name this config: equal configs, equal keys."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+    def changes(self) -> dict:
+        """The fields that differ from the default, by name."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if getattr(self, f.name) != f.default
+        }
 
 
 def _checked(name: str, value, default):

@@ -14,8 +14,8 @@ from concurrent.futures import (
     Future,
     wait,
 )
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,10 +24,13 @@ from tqdm import tqdm
 
 from .config import Config
 from .data.video import Dataset
+from .device import pick_device
 from .files import check_writable, write_once
+from .kernels import PINNED_HERE, can_be_pinned
 from .records import COMPUTED, OTHER_VERSION, Course, Record, course, find, record_key
 from .saved import ABOUT, WEIGHTS
 from .train import groups_of
+from .workers import pinned_process
 
 GOES_ON = "what is finished is kept; the same call goes on from there"
 
@@ -87,8 +90,10 @@ def run_grid(
         seeds: of the runs.
         dataset: what to run on. Workers generate generated data and open features on disk
             themselves, from the same path.
-        executor: any `concurrent.futures.Executor`, e.g. a `workers.Cluster`; None: this process.
-            There are as many units under way as it has workers; all at once if it does not tell.
+        executor: any `concurrent.futures.Executor`, e.g. a `workers.Cluster`, whose kernels are as
+            they are; None: one process with pinned kernels, see `kernels`, or this one where it has
+            them or they cannot be pinned. There are as many units under way as it has workers; all
+            at once if it does not say how many.
         out: folder for new records; the committed ones are looked at first.
         device: see `train`.
         progress: tell on standard error how far the grid is.
@@ -108,12 +113,19 @@ def run_grid(
     if units:
         check_writable(Path(out))
         begin = partial(course, dataset=dataset, device=device, runs=runs)
+        fresh = executor is None and _needs_fresh_process(device)
         try:
-            _compute(units, begin, executor, keys, Path(out), progress)
+            with pinned_process() if fresh else nullcontext(executor) as workers:
+                _compute(units, begin, workers, keys, Path(out), progress)
         except KeyboardInterrupt as stop:
             stop.add_note(GOES_ON)
             raise
     return [find(keys[pair], out, runs) for pair in wanted]
+
+
+def _needs_fresh_process(device: str) -> bool:
+    """Whether the kernels are to be pinned, and cannot be any more in this process."""
+    return pick_device(device).type == "cpu" and can_be_pinned() and not PINNED_HERE
 
 
 def _units(absent: Sequence[tuple[Config, int]]) -> list[Unit]:
@@ -277,9 +289,7 @@ def _keep(files: dict[str, bytes], keys: Sequence[str], out: Path) -> None:
 
 
 def _changes(config: Config) -> str:
-    default = asdict(Config())
-    changed = [f"{k}={v}" for k, v in asdict(config).items() if v != default[k]]
-    return ", ".join(changed) or "the default config"
+    return ", ".join(f"{k}={v}" for k, v in config.changes().items()) or "the default config"
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,8 @@
-"""The kernels behind a number: by default a library takes the fastest for the processor it finds,
-and each rounds in its own way. Training amplifies rounding, so records are made with these alone.
+"""The kernels that compute a number, and how to pin them.
+
+A library takes the fastest kernels for the processor it finds, and each of them rounds in its own
+way. Training amplifies rounding without bound, so records are made with the kernels named here,
+which every x86-64 processor with AVX2 has.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Read by the libraries when they are loaded. MKL has kernels of its own for each vendor, and only
-# slow ones that all processors share; large products therefore are those of NumPy's OpenBLAS.
+# The libraries read these when they are loaded. MKL has separate kernels for each vendor, and the
+# only ones that all vendors share are slow: the large products are left to NumPy's OpenBLAS.
 PINNED = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_CBWR": "COMPATIBLE",
@@ -25,30 +28,29 @@ PINNED = {
 
 
 def can_be_pinned() -> bool:
-    """Whether the processor has AVX2, torch is built with MKL and NumPy with OpenBLAS."""
+    """Whether there are AVX2, a torch built with MKL and a NumPy built with OpenBLAS."""
     about = np.show_config("dicts")
-    found = {*about["SIMD Extensions"]["baseline"], *about["SIMD Extensions"]["found"]}
+    instructions = about["SIMD Extensions"]
+    found = {*instructions["baseline"], *instructions["found"]}
     blas = about["Build Dependencies"]["blas"]["name"]
-    return (
-        bool({"AVX2", "X86_V3"} & found)
-        and "openblas" in blas
-        and torch.backends.mkl.is_available()
-    )
+    avx2 = bool({"AVX2", "X86_V3"} & found)
+    return avx2 and "openblas" in blas and torch.backends.mkl.is_available()
 
 
 def _pinned() -> bool:
-    return all(os.environ.get(name) == value for name, value in PINNED.items()) and can_be_pinned()
+    asked = all(os.environ.get(name) == value for name, value in PINNED.items())
+    return asked and can_be_pinned() and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
-PINNED_HERE = _pinned()
+PINNED_HERE = _pinned()  # of this process: libraries that are loaded keep their kernels
 
 
 @contextmanager
 def pinned_children() -> Iterator[None]:
-    """Processes started in the meantime have pinned kernels, where that is possible."""
-    changes = PINNED if can_be_pinned() else {}
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
+    """Processes started within compute with pinned kernels, where that is possible."""
+    changed = PINNED if can_be_pinned() else {}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
     try:
         yield
     finally:
@@ -60,17 +62,21 @@ def pinned_children() -> Iterator[None]:
 
 
 def bmm(a: Tensor, b: Tensor) -> Tensor:
-    """Products (M, N, K) x (M, K, L) -> (M, N, L), by the library whose kernels are pinned."""
-    if not PINNED_HERE or a.dtype != torch.float32 or a.device.type != "cpu":
+    """``a @ b`` of shapes (M, N, K) and (M, K, L), by the library whose kernels are pinned."""
+    if not _by_numpy(a):
         return torch.bmm(a, b)
-    out = torch.empty(*a.shape[:2], b.shape[2])
-    np.matmul(a.numpy(), b.numpy(), out=out.numpy())
-    return out
+    product = torch.empty(*a.shape[:2], b.shape[2])
+    np.matmul(a.numpy(), b.numpy(), out=product.numpy())
+    return product
 
 
 def baddbmm(c: Tensor, a: Tensor, b: Tensor, alpha: float = 1.0) -> Tensor:
-    """``c + alpha * bmm(a, b)``, c broadcasts to (M, N, L)."""
-    if not PINNED_HERE or a.dtype != torch.float32 or a.device.type != "cpu":
+    """``c + alpha * bmm(a, b)``; c broadcasts to (M, N, L)."""
+    if not _by_numpy(a):
         return torch.baddbmm(c, a, b, alpha=alpha)
-    out = bmm(a, b)
-    return (out if alpha == 1 else out.mul_(alpha)).add_(c)
+    product = bmm(a, b)
+    return (product if alpha == 1 else product.mul_(alpha)).add_(c)
+
+
+def _by_numpy(a: Tensor) -> bool:
+    return PINNED_HERE and a.dtype == torch.float32 and a.device.type == "cpu"

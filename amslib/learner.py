@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .config import Config
+from .kernels import PINNED_HERE
 from .model import PARAMETERS, Branches
 
 PAPER_WIDTH = 1024  # features of one I3D stream
@@ -30,7 +31,10 @@ class Learner:
             self.model.parameters(),
             lr=lr,
             weight_decay=config.weight_decay,
-            fused=True,
+            # the fused step rounds the last few elements of a tensor otherwise than the rest, so
+            # that digits would depend on how many members there are
+            fused=not PINNED_HERE,
+            foreach=PINNED_HERE,
             capturable=self.model.weight1.is_cuda,
         )
 

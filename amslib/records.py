@@ -27,7 +27,7 @@ from .diagnostics import Quality, fused_quality, pseudo_label_quality
 from .evaluation import ACTIVITYNET_TIOU, THUMOS14_TIOU, Evaluation, evaluate
 from .inference import fuse
 from .machine import described
-from .method import method_fingerprint
+from .method import VERSION, method_fingerprint
 from .run import Run
 from .saved import ABOUT, WEIGHTS
 from .train import train
@@ -106,8 +106,12 @@ def _qualities(about: dict | list) -> dict | Quality:
 
 
 def record_key(config: Config, seed: int, dataset: Dataset) -> str:
-    """16 hex digits; equal config, seed, data and method, equal key."""
-    text = f"{config.key} {seed} {dataset.fingerprint} {method_fingerprint()}"
+    """16 hex digits; equal config, seed, data and `method.VERSION`, equal key.
+
+    Of the config only what is not the default counts: a new field changes no key.
+    """
+    changes = json.dumps(config.changes(), sort_keys=True)
+    text = f"ams {VERSION} {changes} {seed} {dataset.fingerprint}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

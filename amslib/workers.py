@@ -5,14 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from types import ModuleType
 
 import torch
 from tqdm import tqdm
+
+from .kernels import pinned_children
 
 WAIT = 10  # seconds for an answer of a scheduler
 # the last two where the client has given it up
@@ -23,12 +27,16 @@ LARGE = {"distributed.admin.large-graph-warning-threshold": "4GB"}
 
 @contextmanager
 def processes(count: int | None = None) -> Iterator[ProcessPoolExecutor]:
-    """As many as there are cores, or `count`, of one thread each: none waits for another, and no
-    sum depends on how many cores there are. Ctrl-C ends them, and so does the end of the caller.
+    """As many as there are cores, or `count`, of one thread each and with pinned kernels: none
+    waits for another, and no digit depends on the machine. Ctrl-C ends them, and so does the end of
+    the caller.
     """
     others = multiprocessing.active_children()
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=spawn, initializer=_begin) as pool:
+    with (
+        pinned_children(),
+        ProcessPoolExecutor(count, mp_context=spawn, initializer=_begin) as pool,
+    ):
         try:
             yield pool
         except KeyboardInterrupt:
@@ -37,6 +45,21 @@ def processes(count: int | None = None) -> Iterator[ProcessPoolExecutor]:
             for process in set(multiprocessing.active_children()) - set(others):
                 process.terminate()
             raise
+
+
+@contextmanager
+def pinned_process() -> Iterator[ProcessPoolExecutor]:
+    """One process with pinned kernels that does not run the caller's script again, which therefore
+    needs no ``if __name__ == "__main__"``; what is sent to it cannot be defined in that script.
+    """
+    with processes(1) as pool:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            pool.submit(int).result()  # starts it
+        finally:
+            sys.modules["__main__"] = script
+        yield pool
 
 
 def _begin() -> None:

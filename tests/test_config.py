@@ -25,13 +25,18 @@ def test_defaults_are_the_papers():
     )
 
 
-def test_equal_configs_are_equal_keys():
+def test_equal_configs_are_one():
     assert Config(eta=1) == Config(eta=1.0)
-    assert Config(eta=1).key == Config(eta=1.0).key
     assert len({Config(), Config(), Config(eta=0.5)}) == 2
-    assert Config().key != Config(eta=0.5).key
     with pytest.raises(FrozenInstanceError):
         Config().eta = 1.0
+
+
+def test_changes_are_the_fields_that_are_not_the_default():
+    assert Config().changes() == Config(eta=0.75, iterations=3).changes() == {}
+    changes = {"eta": 1.0, "sampler": "random"}
+    assert Config(sampler="random", eta=1).changes() == changes
+    assert Config(**changes).changes() == changes
 
 
 @pytest.mark.parametrize("name", sorted(CHOICES))

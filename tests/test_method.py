@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ast
-import json
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from amslib import load, method
-from amslib.method import METHOD, code_fingerprint, method_fingerprint
+from amslib import method
+from amslib.method import METHOD, method_fingerprint
 
 ROOT = Path(__file__).parents[1]
-COMMITTED = sorted((ROOT / "results").glob("*.json"))
 
 
 @pytest.fixture
@@ -81,32 +78,3 @@ def test_the_fingerprint_covers_all_that_a_number_depends_on():
         ahead |= found - reached
     # what holds, moves or keeps numbers does not change them
     assert reached - {*CARRIERS} == set(METHOD)
-
-
-def test_code_that_gave_the_same_numbers_goes_by_the_old_fingerprint(copied, tmp_path, monkeypatch):
-    file = tmp_path / "same_numbers.toml"
-    monkeypatch.setattr(method, "SAME_NUMBERS", file)
-    own = code_fingerprint()
-    assert method_fingerprint() == own
-    file.write_text(f'["{own}"]\nas = "of the records"\nrecomputed = []\n')
-    assert method_fingerprint() == "of the records"
-    with open(copied / "losses.py", "a") as source:
-        source.write("\nx = 1\n")
-    assert method_fingerprint() == code_fingerprint() != own
-
-
-def test_what_is_said_to_give_the_same_numbers_was_compared():
-    """Each entry names all records of seed 0 on the default data, of the code it stands for."""
-    if not method.SAME_NUMBERS.exists():
-        pytest.skip("all records are of the present code")
-    made = {path.stem: json.loads(path.read_text()) for path in COMMITTED}
-    entries = tomllib.loads(method.SAME_NUMBERS.read_text())
-    mark = load("synthetic").fingerprint
-    compared = {
-        key
-        for key, about in made.items()
-        if about["seed"] == 0 and about["dataset"]["fingerprint"] == mark
-    }
-    for entry in entries.values():
-        assert set(entry["recomputed"]) == compared
-        assert all(made[key]["made"]["method"] == entry["as"] for key in compared)

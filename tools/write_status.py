@@ -14,7 +14,6 @@ import nbformat
 import yaml
 
 from amslib import tables
-from amslib.method import method_fingerprint
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "book" / "status.md"
@@ -66,13 +65,11 @@ def render(root: Path = ROOT) -> str:
 
 
 def _summary(known: dict[str, dict]) -> str:
-    methods = _each(known, "method")
-    agree = "All are" if methods == [method_fingerprint()] else "Not all are"
+    pinned = sum(about["made"].get("pinned", False) for about in known.values())
     return (
-        f"## Records\n\n{len(known)} records, {_duration(known.values())} of computing. {agree} of "
-        f"the method's code as it is here; their method is {' and '.join(methods)}. Configs of a "
-        "seed are trained side by side; the time of a record is its share of that, and its own "
-        "scoring."
+        f"## Records\n\n{len(known)} records, {_duration(known.values())} of computing, {pinned} of "
+        "them with [pinned kernels](../notebooks/18_determinism.ipynb). Configs of a seed are "
+        "trained side by side; the time of a record is its share of that, and its own scoring."
     )
 
 
