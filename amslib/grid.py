@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +31,7 @@ from .saved import ABOUT, WEIGHTS
 from .train import groups_of
 
 GOES_ON = "what is finished is kept; the same call goes on from there"
+RECORDS = "AMSLIB_RECORDS"  # set to "committed" by the tests, which read records and make none
 
 
 class Unit(NamedTuple):
@@ -66,6 +68,10 @@ class GridError(RuntimeError):
         super().__init__("\n\n".join([head, *told]))
 
 
+class MissingRecordsError(FileNotFoundError):
+    """Records would have to be computed where only committed ones may be read."""
+
+
 def run_grid(
     configs: Sequence[Config],
     seeds: Iterable[int],
@@ -98,13 +104,18 @@ def run_grid(
         One record for each seed and config, seeds outermost, both in the order given.
 
     Raises:
+        MissingRecordsError: records are missing, `out` is the default, and the environment
+            variable ``AMSLIB_RECORDS`` is "committed", as it is in tests of chapters.
         GridError: units failed, each named with its traceback; the others were finished first.
         OSError: no records can be written to `out`; told before anything is trained.
     """
     seeds, configs = list(seeds), list(configs)
     wanted = [(config, seed) for seed in seeds for config in configs]
     keys = {pair: record_key(*pair, dataset) for pair in dict.fromkeys(wanted)}
-    units = _units([pair for pair, key in keys.items() if find(key, out, runs) is None])
+    absent = [pair for pair, key in keys.items() if find(key, out, runs) is None]
+    if absent and Path(out) == COMPUTED and os.environ.get(RECORDS) == "committed":
+        raise MissingRecordsError(_missing(absent, len(keys), dataset, runs))
+    units = _units(absent)
     if units:
         check_writable(Path(out))
         begin = partial(course, dataset=dataset, device=device, runs=runs)
@@ -114,6 +125,16 @@ def run_grid(
             stop.add_note(GOES_ON)
             raise
     return [find(keys[pair], out, runs) for pair in wanted]
+
+
+def _missing(absent: Sequence[tuple[Config, int]], total: int, dataset: Dataset, runs: bool) -> str:
+    config, seed = absent[0]
+    kind = "records with their trained runs" if runs else "records"
+    return (
+        f"{len(absent)} of {total} {kind} of {dataset.name} are not in results/ "
+        f"(first: {Unit((config,), seed)}): run `make reproduce` (for chapter 13 and the "
+        "Differences page `make reproduce-all`), then `make notebooks`"
+    )
 
 
 def _units(absent: Sequence[tuple[Config, int]]) -> list[Unit]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from helpers import may_train
 from notebook_rules import code_cells, text_of
 from papermill.exceptions import PapermillExecutionError
 
@@ -74,13 +75,14 @@ def test_every_field_stands_once_with_its_default():
 
 
 def test_the_page_prints_the_paired_differences_of_the_records(tmp_path):
-    nb = papermill.execute_notebook(
-        LEDGER,
-        tmp_path / "ledger.ipynb",
-        parameters=QUICK | {"decisions": ["score", "aggregation"], "seeds": 2},
-        progress_bar=False,
-        cwd=tmp_path,
-    )
+    with may_train():
+        nb = papermill.execute_notebook(
+            LEDGER,
+            tmp_path / "ledger.ipynb",
+            parameters=QUICK | {"decisions": ["score", "aggregation"], "seeds": 2},
+            progress_bar=False,
+            cwd=tmp_path,
+        )
     (line,) = (c for c in code_cells(nb) if c.source == 'measured("score")')
     (table,) = (c for c in code_cells(nb) if "tab-effects" in c.source)
     base = Config(steps_per_epoch=QUICK["steps_per_epoch"])
