@@ -124,6 +124,7 @@ def test_options_out_of_range_are_named():
         load("synthetic", colour=1)
 
 
+@pytest.mark.slow
 @needs_shared
 def test_a_real_timeline_keeps_videos_durations_and_segments():
     folder = SHARED / "thumos14" / "wtalc" / "Thumos14reduced-Annotations"

@@ -54,6 +54,7 @@ def test_memory_of_100_000_detections(case, protocol):
     assert peak < 200e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_no_work_is_done_detection_by_detection(case, protocol):
     """Twice the detections take about as many calls, of Python and of builtin functions."""

@@ -74,6 +74,7 @@ def test_every_field_stands_once_with_its_default():
     assert stated == asdict(Config())
 
 
+@pytest.mark.slow
 def test_the_page_prints_the_paired_differences_of_the_records(tmp_path):
     with may_train():
         nb = papermill.execute_notebook(
@@ -101,6 +102,7 @@ def test_the_page_prints_the_paired_differences_of_the_records(tmp_path):
     assert "Not part of this run" in text_of(other.outputs[0])
 
 
+@pytest.mark.slow
 def test_an_unknown_decision_stops(tmp_path):
     with pytest.raises(PapermillExecutionError, match="'topk'.* unknown; there are .*'top-k'"):
         papermill.execute_notebook(

@@ -87,6 +87,7 @@ def test_a_reader_who_reruns_a_chapter_may_train(no_records, monkeypatch):
     assert [unit.seed for unit in no_records] == [3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", READERS, ids=lambda path: path.stem)
 def test_a_chapter_without_its_records_stops(path, loaded, no_records, monkeypatch, capsys):
     monkeypatch.setattr(amslib, "load", loaded)
@@ -97,6 +98,7 @@ def test_a_chapter_without_its_records_stops(path, loaded, no_records, monkeypat
     assert no_records == []
 
 
+@pytest.mark.slow
 def test_the_readmes_results_stop_without_their_records(loaded, no_records, monkeypatch):
     monkeypatch.setattr(write_results, "load", loaded)
     with pytest.raises(MissingRecordsError, match="records of synthetic are not in results"):
@@ -104,6 +106,7 @@ def test_the_readmes_results_stop_without_their_records(loaded, no_records, monk
     assert no_records == []
 
 
+@pytest.mark.slow
 def test_nbval_reports_missing_records_in_seconds(tmp_path):
     """A checkout without results, whose kernels inherit what its conftest.py sets."""
     shutil.copytree(ROOT / "amslib", tmp_path / "amslib")

@@ -26,6 +26,8 @@ from papermill.exceptions import PapermillExecutionError
 from amslib import load
 from amslib.data import plain
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 NAMES = [path.stem for path in NOTEBOOKS]
 

@@ -33,7 +33,7 @@ TINY = load("synthetic-tiny", width=8)
 QUICK = Config(steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
 OTHER = replace(QUICK, eta=0.25)
 COMMITTED = sorted((ROOT / "results").glob("*.json"))
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture

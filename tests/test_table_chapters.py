@@ -14,6 +14,8 @@ from notebook_rules import outputs, text_of
 
 from amslib import paper
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = {1: "05_table_1_thumos14.ipynb", 2: "06_table_2_activitynet12.ipynb"}
 
