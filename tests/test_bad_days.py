@@ -237,6 +237,7 @@ def test_a_class_that_never_appears_is_unlearnt_and_does_not_count():
     assert list(result.per_class) == ["Dive"] and (result.map == 1).all()
 
 
+@pytest.mark.slow
 def test_a_single_video_makes_no_pair_and_is_learnt():
     data = dataset(("Jump",), features=noise(9))
     sampler = PairSampler(data.labels(data.train), batch_size=10, pairs=3)

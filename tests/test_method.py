@@ -95,6 +95,7 @@ def test_code_that_gave_the_same_numbers_goes_by_the_old_fingerprint(copied, tmp
     assert method_fingerprint() == code_fingerprint() != own
 
 
+@pytest.mark.slow
 def test_what_is_said_to_give_the_same_numbers_was_compared():
     """Each entry names all records of seed 0 on the default data, of the code it stands for."""
     if not method.SAME_NUMBERS.exists():
