@@ -1,4 +1,5 @@
-# `make book` builds the book, `make test` checks everything. Both set up .venv by themselves.
+# `make book` builds the book, `make quick` runs the unit tests and `make test` checks everything.
+# Each sets up .venv by itself.
 PYTHON ?= python3
 
 VENV := .venv
@@ -8,10 +9,16 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope
 MATHJAX := book/_static/mathjax/tex-svg-full.js
 
-.PHONY: book test setup notebooks reproduce reproduce-all bench
+.PHONY: book quick test setup notebooks reproduce reproduce-all bench
 
 book: $(READY) $(MATHJAX)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
+
+# after each change of a line: ends within a minute
+quick: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(PYTEST) -m "not slow and not cluster and not gpu" amslib tests
 
 # the first import of pyplot builds a font cache and says so on stderr, which nbval compares
 test: $(READY)
@@ -23,6 +30,8 @@ test: $(READY)
 
 setup: $(READY)
 
+# pages show committed records alone: where some are missing, this stops and says so
+notebooks: export AMSLIB_RECORDS := committed
 notebooks: $(READY)
 	$(BIN)/python -c "import matplotlib.pyplot"
 	$(BIN)/python tools/execute_notebooks.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ from .train import groups_of
 from .workers import pinned_process
 
 GOES_ON = "what is finished is kept; the same call goes on from there"
+RECORDS = "AMSLIB_RECORDS"  # set to "committed" by the tests, which read records and make none
 
 
 class Unit(NamedTuple):
@@ -69,6 +71,10 @@ class GridError(RuntimeError):
         super().__init__("\n\n".join([head, *told]))
 
 
+class MissingRecordsError(FileNotFoundError):
+    """Records would have to be computed where only committed ones may be read."""
+
+
 def run_grid(
     configs: Sequence[Config],
     seeds: Iterable[int],
@@ -103,13 +109,18 @@ def run_grid(
         One record for each seed and config, seeds outermost, both in the order given.
 
     Raises:
+        MissingRecordsError: records are missing, `out` is the default, and the environment
+            variable ``AMSLIB_RECORDS`` is "committed", as it is in tests of chapters.
         GridError: units failed, each named with its traceback; the others were finished first.
         OSError: no records can be written to `out`; told before anything is trained.
     """
     seeds, configs = list(seeds), list(configs)
     wanted = [(config, seed) for seed in seeds for config in configs]
     keys = {pair: record_key(*pair, dataset) for pair in dict.fromkeys(wanted)}
-    units = _units([pair for pair, key in keys.items() if find(key, out, runs) is None])
+    absent = [pair for pair, key in keys.items() if find(key, out, runs) is None]
+    if absent and Path(out) == COMPUTED and os.environ.get(RECORDS) == "committed":
+        raise MissingRecordsError(_missing(absent, len(keys), dataset, runs))
+    units = _units(absent)
     if units:
         check_writable(Path(out))
         begin = partial(course, dataset=dataset, device=device, runs=runs)
@@ -126,6 +137,16 @@ def run_grid(
 def _needs_fresh_process(device: str) -> bool:
     """Whether the kernels are to be pinned, and cannot be any more in this process."""
     return pick_device(device).type == "cpu" and can_be_pinned() and not PINNED_HERE
+
+
+def _missing(absent: Sequence[tuple[Config, int]], total: int, dataset: Dataset, runs: bool) -> str:
+    config, seed = absent[0]
+    kind = "records with their trained runs" if runs else "records"
+    return (
+        f"{len(absent)} of {total} {kind} of {dataset.name} are not in results/ "
+        f"(first: {Unit((config,), seed)}): run `make reproduce` (for chapter 13 and the "
+        "Differences page `make reproduce-all`), then `make notebooks`"
+    )
 
 
 def _units(absent: Sequence[tuple[Config, int]]) -> list[Unit]:

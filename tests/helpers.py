@@ -1,4 +1,4 @@
-"""Random videos, alone and in a padded batch, disks that are full or locked, and Ctrl-C."""
+"""Random videos, alone and in a padded batch, disks that are full or locked, Ctrl-C, records."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from amslib.grid import RECORDS
 
 LENGTHS = (9, 5, 1, 12)
 CLASSES = 4
@@ -64,3 +66,11 @@ def lock(folder: Path) -> None:
 def heed_ctrl_c() -> None:
     """As `preexec_fn`: what a script starts in the background, and its children, ignore SIGINT."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def may_train() -> Iterator[None]:
+    """Records that are missing are computed, by kernels that start here, too: for quick configs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(RECORDS)
+        yield

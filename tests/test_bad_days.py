@@ -212,6 +212,7 @@ def test_the_command_line_does_not_train_for_a_locked_disk(locked, monkeypatch, 
     assert end.value.code == 2 and f"{out}: cannot be written (Read-only" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_training_goes_on_without_the_checkpoints_a_locked_disk_refuses(locked):
     data = dataset(("Dive",), features=noise(5))
     for folder in (locked, locked / "new"):
@@ -223,6 +224,7 @@ def test_training_goes_on_without_the_checkpoints_a_locked_disk_refuses(locked):
 # Labels
 
 
+@pytest.mark.slow
 def test_a_class_that_never_appears_is_unlearnt_and_does_not_count():
     """Of features that say nothing, the optimum is how often each class appears: 3/4, 1/4, 0."""
     data = dataset(("Dive",), ("Dive",), ("Jump",), ("Dive",), classes=("Dive", "Jump", "Never"))
@@ -235,6 +237,7 @@ def test_a_class_that_never_appears_is_unlearnt_and_does_not_count():
     assert list(result.per_class) == ["Dive"] and (result.map == 1).all()
 
 
+@pytest.mark.slow
 def test_a_single_video_makes_no_pair_and_is_learnt():
     data = dataset(("Jump",), features=noise(9))
     sampler = PairSampler(data.labels(data.train), batch_size=10, pairs=3)
@@ -367,6 +370,7 @@ def it_is_searched_whole() -> int:
     return 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", [positions_of_it, training_crops_it, it_is_searched_whole])
 def test_a_long_video_takes_little_memory(work):
     """One square matrix of its snippets would be 40 GB. Each function returns what it was given."""

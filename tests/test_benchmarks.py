@@ -153,6 +153,7 @@ def fill(size: int) -> int:
     return 0
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_the_work_alone():
     used = memory.peak(fill, 50_000_000)
     if used is None:
@@ -185,6 +186,7 @@ def test_files_measured_with_other_code_are_named():
     assert told.endswith("present one: `b`, `c`.")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_the_gpu_command_runs_on_a_cpu(tmp_path, capsys):
     out = tmp_path / "gpu.json"
@@ -197,6 +199,7 @@ def test_the_gpu_command_runs_on_a_cpu(tmp_path, capsys):
     assert f"the paper's grid, {len(paper_grid())} configs" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_the_gpu_command_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):
     out, begun = tmp_path / "gpu.json", []

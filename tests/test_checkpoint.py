@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 TINY = load("synthetic-tiny", width=8)
 FEW = replace(QUICK, steps_per_epoch=3)
 STEPS = 2 * (2 * 2 * 3 + 2 * 2 * 3)  # streams x (phase zero + two iterations)
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 def same(a: Run, b: Run) -> bool:

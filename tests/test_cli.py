@@ -16,6 +16,8 @@ from amslib import Detection, load
 from amslib.cli import main
 from amslib.detections import write_detections
 
+pytestmark = pytest.mark.slow
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not there")
 QUICK = [

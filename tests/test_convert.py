@@ -260,6 +260,7 @@ def generated(lasts: float, mark: int, width: int) -> np.ndarray:
     return np.random.default_rng(mark).normal(size=(int(lasts * 25 / 16), width)).astype("f4")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*segments end after:amslib.data.DataWarning")
 def test_the_w_talc_annotations_of_thumos14(tmp_path):
     annotations, source = real(THUMOS), tmp_path / "data"
@@ -284,6 +285,7 @@ def test_the_w_talc_annotations_of_thumos14(tmp_path):
     assert_same(load(tmp_path / "basnet"), dataset, kept)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*segments end after:amslib.data.DataWarning")
 def test_the_basnet_annotations_of_thumos14(tmp_path):
     """There are no durations; written back, the json is the one that was read."""

@@ -25,7 +25,7 @@ TABLES = 3.5  # of members x snippets x hidden units that a step holds at once, 
 CALLS_A_VIDEO = 10  # the CPU selects the highest logits video by video
 CALLS_A_MEMBER = 2  # a look at its config
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 def members(count: int) -> list:
@@ -116,6 +116,7 @@ def test_passes_over_the_training_set(row, looks):
     assert sum(rows for _, rows in looked) == looks * c.iterations * snippets
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("data, configs", [HALF_CROPPED, MORE_MEMBERS], ids=["crops", "members"])

@@ -60,6 +60,7 @@ def thumos_actionformer(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_actionformer_counts_and_timing(thumos_actionformer):
     dataset = quiet_load(thumos_actionformer)
     assert counts(dataset) == [(200, 3007), (212, 3358)] and len(dataset.classes) == 20
@@ -89,6 +90,7 @@ def snippets_in(video, start, end) -> list[int]:
     return np.flatnonzero((start <= centres) & (centres <= end)).tolist()
 
 
+@pytest.mark.slow
 def test_actionformer_through_plain_and_basnet(thumos_actionformer, tmp_path):
     dataset = quiet_load(thumos_actionformer)
     convert(dataset, tmp_path / "plain")
@@ -226,6 +228,7 @@ def test_acmnet_is_basnet_with_joined_streams(tmp_path):
         load(joined)
 
 
+@pytest.mark.slow
 def test_acmnet_with_the_real_annotations(tmp_path):
     source, meta = real("thumos14/basnet"), json.loads(real("thumos14/meta.json").read_text())
     folder = tmp_path / "data"
@@ -272,6 +275,7 @@ def thumos_cmcs(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_cmcs_counts_and_timing(thumos_cmcs):
     dataset = quiet_load(thumos_cmcs)
     assert counts(dataset) == [(200, 3007), (212, 3358)] and len(dataset.classes) == 20
@@ -286,6 +290,7 @@ def test_cmcs_counts_and_timing(thumos_cmcs):
     assert video.features["flow"].dtype == np.float32
 
 
+@pytest.mark.slow
 def test_cmcs_agrees_with_the_annotations_of_w_talc(thumos_cmcs):
     ours = {v.id: v for v in quiet_load(thumos_cmcs).test}
     theirs = read_annotations(real(THUMOS)).test
@@ -295,6 +300,7 @@ def test_cmcs_agrees_with_the_annotations_of_w_talc(thumos_cmcs):
         assert sorted(ours[video.id].ambiguous) == sorted(video.ambiguous)
 
 
+@pytest.mark.slow
 def test_cmcs_through_plain_and_basnet(thumos_cmcs, tmp_path):
     dataset = quiet_load(thumos_cmcs)
     convert(dataset, tmp_path / "plain")

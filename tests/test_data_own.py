@@ -58,6 +58,7 @@ def test_streams_have_any_name(tmp_path):
     assert set(dataset.streams) == {"clip", "audio"}
 
 
+@pytest.mark.slow
 def test_from_a_folder_to_detections_without_one_boundary(tmp_path):
     folder, run = write_own(tmp_path / "mine", segments=False), str(tmp_path / "run")
     found = tmp_path / "found.json"

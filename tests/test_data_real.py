@@ -22,6 +22,7 @@ def real(path: str) -> Path:
 THUMOS, ANET = "thumos14/wtalc/Thumos14reduced-Annotations", "activitynet12"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "videos", "instances", "classes"),
     [

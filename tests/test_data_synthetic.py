@@ -12,17 +12,21 @@ from amslib.data import synthetic
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not there")
-DATA = load("synthetic")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load("synthetic")
 
 
 def every(dataset):
     return (*dataset.train, *dataset.test)
 
 
-def test_size_and_shapes():
-    assert (len(DATA.train), len(DATA.test), len(DATA.classes)) == (200, 213, 20)
-    assert len({v.id for v in every(DATA)}) == 413
-    for video in every(DATA):
+def test_size_and_shapes(data):
+    assert (len(data.train), len(data.test), len(data.classes)) == (200, 213, 20)
+    assert len({v.id for v in every(data)}) == 413
+    for video in every(data):
         assert set(video.features) == {"rgb", "flow"}
         for x in video.features.values():
             assert x.dtype == np.float32 and x.shape == (video.num_snippets, 64)
@@ -31,8 +35,8 @@ def test_size_and_shapes():
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_statistics_follow_thumos14(part):
-    videos = getattr(DATA, part)
+def test_statistics_follow_thumos14(data, part):
+    videos = getattr(data, part)
     snippets = np.array([v.num_snippets for v in videos])
     lengths = np.array([e - s for v in videos for s, e, _ in v.segments])
     assert 200 <= np.median(snippets) <= 270
@@ -43,13 +47,13 @@ def test_statistics_follow_thumos14(part):
     assert 1.05 <= np.mean([len(v.labels) for v in videos]) <= 1.25
 
 
-def test_annotations_are_sound():
-    for video in every(DATA):
+def test_annotations_are_sound(data):
+    for video in every(data):
         assert {label for *_, label in video.segments} == set(video.labels)
         times = sorted((s, e) for s, e, _ in video.segments)
         assert all(0 <= s < e <= video.duration + 0.01 for s, e in times)
         assert all(a[1] <= b[0] + 0.01 for a, b in zip(times, times[1:], strict=False))
-    counts = DATA.labels(DATA.train).sum(0)
+    counts = data.labels(data.train).sum(0)
     assert counts.min() >= 10  # the main class of ten videos each, at least
 
 
@@ -67,10 +71,10 @@ def test_same_options_same_data_and_every_option_matters():
         assert not np.array_equal(other.train[0].features["rgb"], tiny.train[0].features["rgb"])
 
 
-def test_version_1_is_this_data():
+def test_version_1_is_this_data(data):
     """Other numbers under the same VERSION would make records of two data sets look like one."""
     assert synthetic.VERSION == 1
-    x, y = DATA.train[0].features["rgb"], DATA.test[-1].features["flow"]
+    x, y = data.train[0].features["rgb"], data.test[-1].features["flow"]
     told = [x[0, :3].tolist(), x.mean().item(), y[-1, -3:].tolist(), y.mean().item()]
     expected = [[0.0, 0.29213, 1.12265], 0.657927, [0.0, 0.17533, 0.25064], 0.391518]
     for a, b in zip(told, expected, strict=True):
@@ -101,10 +105,10 @@ def test_hard_phases_look_alike_within_a_group_and_cores_do_not():
     np.testing.assert_allclose(own, synthetic.EVIDENCE, atol=0.15)
 
 
-def test_occupancy_is_a_share_of_each_snippet():
-    video = DATA.train[0]
+def test_occupancy_is_a_share_of_each_snippet(data):
+    video = data.train[0]
     shown, _ = synthetic._occupancy(
-        video, DATA.classes, video.num_snippets, 0.6, np.random.default_rng(0)
+        video, data.classes, video.num_snippets, 0.6, np.random.default_rng(0)
     )
     np.testing.assert_allclose(shown.sum(1), 1)
     action = shown[:, synthetic.SCENES + 20 :].sum() * 0.64
@@ -120,6 +124,7 @@ def test_options_out_of_range_are_named():
         load("synthetic", colour=1)
 
 
+@pytest.mark.slow
 @needs_shared
 def test_a_real_timeline_keeps_videos_durations_and_segments():
     folder = SHARED / "thumos14" / "wtalc" / "Thumos14reduced-Annotations"

@@ -246,6 +246,7 @@ def test_detections_that_are_no_list(tmp_path):
         read_detections(save(tmp_path, {"detections": {"v": ENTRY}}))
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize(
     ("name", "videos", "segments", "found"),
@@ -259,6 +260,7 @@ def test_released_detections(name, videos, segments, found):
     assert len(read_detections(file)) == found
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize(
     ("name", "videos", "segments"),

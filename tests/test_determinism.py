@@ -62,6 +62,7 @@ def reference():
     return trained(Setting(REFERENCE), TINY, QUICK)
 
 
+@pytest.mark.slow
 def test_the_same_training_is_bitwise_the_same(reference):
     told = apart(trained(Setting("again"), TINY, QUICK), reference)
     assert told["equal"] and not told["losses"]

@@ -131,6 +131,7 @@ def test_videos_are_pooled_and_empty_shares_are_not_a_number():
     assert alone.precision == 0 and math.isnan(alone.recall) and math.isnan(alone.core)
 
 
+@pytest.mark.slow
 def test_loss_curves_follow_the_phases():
     """Two epochs of phase zero, then one epoch each: supp, base, supp, base."""
     config = Config(steps_per_epoch=1, epochs_zero=2, epochs=1, iterations=2)

@@ -37,14 +37,16 @@ def thumos_like(count):
     return [Detection(*row) for row in zip(*columns, strict=True)], videos
 
 
-MANY, VIDEOS = thumos_like(COUNT)
+@pytest.fixture(scope="module")
+def case():
+    return thumos_like(COUNT)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_memory_of_100_000_detections(protocol):
+def test_memory_of_100_000_detections(case, protocol):
     tracemalloc.start()
     try:
-        result = evaluate(MANY, VIDEOS, protocol=protocol)
+        result = evaluate(*case, protocol=protocol)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -52,9 +54,11 @@ def test_memory_of_100_000_detections(protocol):
     assert peak < 200e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_no_work_is_done_detection_by_detection(protocol):
+def test_no_work_is_done_detection_by_detection(case, protocol):
     """Twice the detections take about as many calls, of Python and of builtin functions."""
+    many, videos = case
 
     def calls(detections):
         count = 0
@@ -66,9 +70,9 @@ def test_no_work_is_done_detection_by_detection(protocol):
         before = sys.getprofile()
         sys.setprofile(note)
         try:
-            evaluate(detections, VIDEOS, protocol=protocol)
+            evaluate(detections, videos, protocol=protocol)
         finally:
             sys.setprofile(before)
         return count
 
-    assert calls(MANY) - calls(MANY[: COUNT // 2]) < COUNT / 2 / 100
+    assert calls(many) - calls(many[: COUNT // 2]) < COUNT / 2 / 100

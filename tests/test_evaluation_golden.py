@@ -12,7 +12,10 @@ from amslib.detections import read_detections, read_ground_truth
 from amslib.evaluation import PROTOCOLS, evaluate
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "data" / "detections"
-pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no ../shared/data/detections")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not GOLDEN.is_dir(), reason="no ../shared/data/detections"),
+]
 ACTIVITYNET_TIOU = np.linspace(0.5, 0.95, 10)
 
 

@@ -85,6 +85,7 @@ def test_every_choice_is_part_of_an_experiment():
     assert all({getattr(config, name) for config in run} == {False, True} for name in flags)
 
 
+@pytest.mark.slow
 def test_identities_that_records_must_keep(one_thread, tmp_path):
     """Uniform weights are no sampler; what comes before a change is the same with and without."""
     three, four = table_3(QUICK), table_4(QUICK)

@@ -36,7 +36,7 @@ ARGUMENTS = [
     *("--data", "synthetic-tiny", "-o", "width=8", "-s", "epochs_zero=1", "-s", "epochs=1"),
     *("-s", "iterations=1", "--experiment", "fig4"),
 ]
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 def scores(found) -> list:

@@ -25,7 +25,7 @@ LONGER = replace(QUICK, steps_per_epoch=10)
 SEEDS = range(8)
 LOCAL = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
 WORKER = ["--no-nanny", "--nthreads", "1", "--death-timeout", "60"]
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("one_thread")]
 
 
 class Machines:

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from helpers import may_train
 from notebook_rules import code_cells, text_of
 from papermill.exceptions import PapermillExecutionError
 
@@ -73,14 +74,16 @@ def test_every_field_stands_once_with_its_default():
     assert stated == asdict(Config())
 
 
+@pytest.mark.slow
 def test_the_page_prints_the_paired_differences_of_the_records(tmp_path):
-    nb = papermill.execute_notebook(
-        LEDGER,
-        tmp_path / "ledger.ipynb",
-        parameters=QUICK | {"decisions": ["score", "aggregation"], "seeds": 2},
-        progress_bar=False,
-        cwd=tmp_path,
-    )
+    with may_train():
+        nb = papermill.execute_notebook(
+            LEDGER,
+            tmp_path / "ledger.ipynb",
+            parameters=QUICK | {"decisions": ["score", "aggregation"], "seeds": 2},
+            progress_bar=False,
+            cwd=tmp_path,
+        )
     (line,) = (c for c in code_cells(nb) if c.source == 'measured("score")')
     (table,) = (c for c in code_cells(nb) if "tab-effects" in c.source)
     base = Config(steps_per_epoch=QUICK["steps_per_epoch"])
@@ -99,6 +102,7 @@ def test_the_page_prints_the_paired_differences_of_the_records(tmp_path):
     assert "Not part of this run" in text_of(other.outputs[0])
 
 
+@pytest.mark.slow
 def test_an_unknown_decision_stops(tmp_path):
     with pytest.raises(PapermillExecutionError, match="'topk'.* unknown; there are .*'top-k'"):
         papermill.execute_notebook(

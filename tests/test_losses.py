@@ -113,7 +113,10 @@ def test_pseudo_labels_carry_no_gradient():
 
 # -- Eq. 9 ---------------------------------------------------------------------------------------
 
-PSEUDO = pseudo_labels(CAS.flip(-1), LABELS, 1.0, MASK)
+PSEUDO = torch.zeros(CAS.shape).double()
+for i, n in each_video(MASK):
+    marked = oracle.pseudo_labels(CAS[i, :n].flip(-1).numpy(), LABELS[i].numpy(), 1.0)
+    PSEUDO[i, :n] = torch.from_numpy(marked)
 
 
 def check_localization(function):

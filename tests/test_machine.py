@@ -10,7 +10,10 @@ import pytest
 
 LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 GLIBC = sys.platform == "linux" and "libc.so.6" in Path("/proc/self/maps").read_text()
-pytestmark = pytest.mark.skipif(not GLIBC, reason="keep_memory does something on glibc only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not GLIBC, reason="keep_memory does something on glibc only"),
+]
 START = """
 import resource
 from pathlib import Path

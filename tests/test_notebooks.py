@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import papermill
 import pytest
 import yaml
 from execute_notebooks import NOTEBOOKS, execute
+from helpers import may_train
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_rules import RULES, checked_parameters, text_of
 from notebook_rules import outputs as all_outputs
@@ -23,6 +25,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from amslib import load
 from amslib.data import plain
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 NAMES = [path.stem for path in NOTEBOOKS]
@@ -174,9 +178,11 @@ def test_nbval_catches_one_changed_digit(name, demo, tmp_path):
 
 
 def rerun(path: Path, folder: Path, **parameters) -> nbformat.NotebookNode:
-    return papermill.execute_notebook(
-        path, folder / "rerun.ipynb", parameters=parameters, progress_bar=False, cwd=folder
-    )
+    """A chapter that is to take few steps may train; any other has its records."""
+    with may_train() if "steps_per_epoch" in parameters else nullcontext():
+        return papermill.execute_notebook(
+            path, folder / "rerun.ipynb", parameters=parameters, progress_bar=False, cwd=folder
+        )
 
 
 def test_papermill_knows_the_parameters(notebook):

@@ -43,12 +43,14 @@ def real(path: str) -> Path:
 # tables that a script has written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["constants", "statistics"])
 def test_tables_of_the_data_page(dataset, name):
     written = (STATIC / f"data_{name}.md").read_text()
     assert written == getattr(describe_data, name)(dataset), "run tools/describe_data.py"
 
 
+@pytest.mark.slow
 def test_thumos14_column():
     dataset = read_annotations(real("thumos14/wtalc/Thumos14reduced-Annotations"))
     for part, quoted in describe_data.THUMOS14.items():
@@ -56,6 +58,7 @@ def test_thumos14_column():
         assert describe_data.printed(quoted) == describe_data.printed(measured)
 
 
+@pytest.mark.slow
 def test_i3d_column():
     dataset = load(real("activitynet10"), snippet_seconds=2.56)
     for stream, quoted in describe_data.I3D.items():
@@ -63,12 +66,14 @@ def test_i3d_column():
         assert [round(x, 2 if x < 1 else 1) for x in measured] == list(quoted)
 
 
+@pytest.mark.slow
 def test_schedule_tables_are_those_of_the_record(dataset):
     record = json.loads((STATIC / "schedule.json").read_text())
     assert record["fingerprint"] == dataset.fingerprint, "run tools/choose_schedule.py"
     assert (STATIC / "schedule.md").read_text() == choose_schedule.render(record)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [{"steps_per_epoch": 20}, {"class_loss": "bce"}])
 def test_the_first_epoch_of_the_schedule_record_is_reproduced(dataset, fields):
     record = json.loads((STATIC / "schedule.json").read_text())
@@ -182,6 +187,7 @@ def test_files_the_pages_speak_of_exist(name):
     assert not missing
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", PAGES["README.md"], re.DOTALL)
     short = code.replace("steps_per_epoch=20", "steps_per_epoch=1")

@@ -80,6 +80,7 @@ def test_command_line(tmp_path):
     assert json.loads(told.stdout) == expected.to_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="no ../shared/data/detections")
 def test_released_detections_are_scored_as_the_book_says():
     written = json.loads(OUT.read_text())

@@ -19,7 +19,7 @@ from amslib.statistics import Estimate, estimate
 plots.plt.switch_backend("agg")  # no window
 
 M = torch.tensor([0.1, 0.5, 0.9, 0.3, 0.0], dtype=torch.float64)
-POSITIONS = sample_positions(sampling_weights(M))
+POSITIONS = torch.tensor([-0.08, 0.84, 2.19, 3.28, 4.11], dtype=torch.float64)
 ETAS = (0.0, 0.75, 2.0)
 
 

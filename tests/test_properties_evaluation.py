@@ -17,7 +17,10 @@ from amslib.data.video import Video
 from amslib.detections import Detection, read_detections, read_ground_truth
 from amslib.protocols import PROTOCOLS
 
-pytestmark = pytest.mark.filterwarnings("ignore::amslib.data.findings.DataWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::amslib.data.findings.DataWarning"),
+]
 steady = settings(derandomize=True, deadline=None, max_examples=60)
 TIOU = (0.1, 0.5, 0.75)
 

@@ -18,6 +18,8 @@ from test_data_formats import write_acmnet, write_actionformer, write_cmcs
 from amslib import load
 from amslib.data import DataError, DataWarning, check, convert
 
+pytestmark = pytest.mark.slow
+
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 

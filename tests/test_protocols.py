@@ -343,6 +343,7 @@ def large_case(rng, videos=200, each=500):
     return found, truth
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_detections_take_seconds():
     found, truth = large_case(np.random.default_rng(0))
     assert len(found) == 100_000

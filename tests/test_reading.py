@@ -33,6 +33,7 @@ def test_a_cold_rate_forgets_first(paths, monkeypatch):
     assert measure_reading.rate(paths, lambda _: 0, cold=True) == 0 and forgotten == [paths]
 
 
+@pytest.mark.slow
 def test_the_files_are_numpy_arrays_and_are_gone_afterwards(tmp_path, paths):
     assert np.load(paths[0]).shape == (5, 4)
     out = tmp_path / "out.json"

@@ -33,7 +33,7 @@ TINY = load("synthetic-tiny", width=8)
 QUICK = Config(steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
 OTHER = replace(QUICK, eta=0.25)
 COMMITTED = sorted((ROOT / "results").glob("*.json"))
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture
@@ -267,6 +267,7 @@ def test_a_record_of_the_default_data_is_what_training_gives(committed, tmp_path
     """From scratch, the cheapest of the paper's rows: (A), phase zero of one branch."""
     dataset, config = load("synthetic"), table_3()["A"]
     path = ROOT / "results" / f"{record_key(config, 0, dataset)}.json"
+    assert path.is_file(), f"no {path.name} in results/: run `make reproduce`"
     was = np.array(json.loads(path.read_text())["iterations"][0]["thumos14"]["mAP"])
     (again,) = run_grid([config], [0], dataset, out=tmp_path)
     np.testing.assert_allclose(again.map(), was, atol=0.03)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import write_results
 
 from amslib import Config, experiments
 
 
+@pytest.mark.slow
 def test_the_readme_is_up_to_date():
     readme = write_results.README.read_text()
     assert write_results.written(readme) == readme, "run tools/write_results.py"

@@ -13,23 +13,27 @@ from amslib import Config, Run, fuse, load, train
 
 TINY = load("synthetic-tiny", width=16)
 QUICK = Config(steps_per_epoch=5, epochs_zero=2, epochs=1, iterations=1)
-RUN = train(TINY, QUICK, seed=5)
 
 
-def test_save_and_load_round_trip(tmp_path):
-    RUN.save(tmp_path / "run")
+@pytest.fixture(scope="module")
+def trained() -> Run:
+    return train(TINY, QUICK, seed=5)
+
+
+def test_save_and_load_round_trip(trained, tmp_path):
+    trained.save(tmp_path / "run")
     again = Run.load(tmp_path / "run")
-    assert again.config == RUN.config and again.classes == RUN.classes and again.seed == 5
-    assert again.history == RUN.history
+    assert again.config == trained.config and again.classes == trained.classes and again.seed == 5
+    assert again.history == trained.history
     for iteration in (0, 1):
-        assert again.predict(TINY.test, iteration) == RUN.predict(TINY.test, iteration)
+        assert again.predict(TINY.test, iteration) == trained.predict(TINY.test, iteration)
     assert {p.name for p in (tmp_path / "run").iterdir()} == {"run.json", "run.safetensors"}
 
 
-def test_a_missing_or_damaged_run_is_refused(tmp_path):
+def test_a_missing_or_damaged_run_is_refused(trained, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"run\.json"):
         Run.load(tmp_path)
-    RUN.save(tmp_path)
+    trained.save(tmp_path)
     whole = (tmp_path / "run.safetensors").read_bytes()
     (tmp_path / "run.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="not a readable run"):
@@ -65,8 +69,8 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_a_run_that_was_not_saved_so_is_refused(tmp_path, what):
-    RUN.save(tmp_path)
+def test_a_run_that_was_not_saved_so_is_refused(trained, tmp_path, what):
+    trained.save(tmp_path)
     about = json.loads((tmp_path / "run.json").read_text())
     weights = load_file(tmp_path / "run.safetensors")
     OTHERS[what](weights, about)
@@ -76,41 +80,41 @@ def test_a_run_that_was_not_saved_so_is_refused(tmp_path, what):
         Run.load(tmp_path)
 
 
-def test_cas_has_the_shape_eq_12_expects():
+def test_cas_has_the_shape_eq_12_expects(trained):
     video = TINY.test[0]
-    cas = RUN.cas(video)
+    cas = trained.cas(video)
     assert {s: set(b) for s, b in cas.items()} == {s: {"base", "supp"} for s in ("rgb", "flow")}
     assert fuse(cas).shape == (video.num_snippets, 4)
-    where = RUN.positions(video)["rgb"]
+    where = trained.positions(video)["rgb"]
     assert where.shape == (video.num_snippets,) and (where.diff() > 0).all()
 
 
 @pytest.mark.parametrize("how", ["predicted", "all", "argmax", "oracle"])
-def test_classes_that_steer_the_sampler_at_test_time(how):
-    run = Run(replace(QUICK, test_classes=how), RUN.classes, RUN.seed)
-    run.states = RUN.states
+def test_classes_that_steer_the_sampler_at_test_time(trained, how):
+    run = Run(replace(QUICK, test_classes=how), trained.classes, trained.seed)
+    run.states = trained.states
     video = next(v for v in TINY.test if len(v.labels) == 1)
     truth = torch.from_numpy(TINY.labels([video])[0])
     given = {"all": torch.ones(4), "oracle": truth}
     if how in given:
-        told = RUN.positions(video, classes=given[how])["rgb"]
+        told = trained.positions(video, classes=given[how])["rgb"]
         assert torch.equal(run.positions(video)["rgb"], told)
-    assert torch.equal(run.cas(video)["rgb"]["base"], RUN.cas(video)["rgb"]["base"])
+    assert torch.equal(run.cas(video)["rgb"]["base"], trained.cas(video)["rgb"]["base"])
     if how == "all":
-        assert not torch.equal(run.positions(video)["rgb"], RUN.positions(video)["rgb"])
+        assert not torch.equal(run.positions(video)["rgb"], trained.positions(video)["rgb"])
 
 
-def test_labels_of_a_test_video_are_not_used():
+def test_labels_of_a_test_video_are_not_used(trained):
     """Only the "oracle" may know them."""
     video = TINY.test[0]
     stripped = replace(video, labels=(), segments=())
-    assert RUN.predict([stripped]) == RUN.predict([video])
+    assert trained.predict([stripped]) == trained.predict([video])
 
 
-def test_a_video_that_does_not_fit_is_named():
+def test_a_video_that_does_not_fit_is_named(trained):
     video = TINY.test[0]
     with pytest.raises(ValueError, match=f"{video.id}: no rgb features"):
-        RUN.cas(replace(video, features={"flow": video.features["flow"]}))
+        trained.cas(replace(video, features={"flow": video.features["flow"]}))
     narrow = {s: x[:, :3] for s, x in video.features.items()}
     with pytest.raises(ValueError, match=f"{video.id}: rgb features are 3 wide"):
-        RUN.cas(replace(video, features=narrow))
+        trained.cas(replace(video, features=narrow))

@@ -562,6 +562,7 @@ STATES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", STATES)
 def test_a_checkpoint_of_the_right_work_that_holds_something_else_is_refused(
     tmp_path, what, one_thread
@@ -615,6 +616,7 @@ def test_a_parameter_of_a_notebook_stays_a_text(text):
 HUGE = ["[" * 100_000, "1" * 5000, "NaN", "1e999"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [*TEXTS, *HUGE], ids=lambda text: ascii(text)[:40])
 @pytest.mark.parametrize("option", ["--set", "--option"])
 def test_an_option_of_the_command_line_is_no_expression(option, text, monkeypatch, capsys):

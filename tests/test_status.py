@@ -40,6 +40,7 @@ def root(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_page_is_up_to_date():
     assert write_status.PAGE.read_text() == write_status.render(), "run tools/write_status.py"
 

@@ -97,6 +97,7 @@ def test_the_rows_of_the_plan_stay_in_order():
     assert all((side.diff() >= 0).all() for side in (plan.left, plan.right))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_graphs_do_what_steps_do(monkeypatch):
     # without dropout: how many rows there are decides which units a GPU drops

@@ -18,6 +18,8 @@ from amslib import Config, batches, load, train
 from amslib.batches import Store, ahead
 from amslib.forward import read
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def nothing_stays(monkeypatch):

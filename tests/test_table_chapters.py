@@ -9,9 +9,12 @@ import data_folders
 import nbformat
 import papermill
 import pytest
+from helpers import may_train
 from notebook_rules import outputs, text_of
 
 from amslib import paper
+
+pytestmark = pytest.mark.slow
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = {1: "05_table_1_thumos14.ipynb", 2: "06_table_2_activitynet12.ipynb"}
@@ -27,13 +30,14 @@ def shown(number, tmp_path_factory) -> str:
     """What the chapter prints for one seed on a folder of features, in seconds."""
     folder = tmp_path_factory.mktemp(f"table_{number}")
     data = data_folders.write_basnet(folder / "data")
-    executed = papermill.execute_notebook(
-        NOTEBOOKS / CHAPTERS[number],
-        folder / "rerun.ipynb",
-        parameters={"dataset": str(data), "seeds": 1, "steps_per_epoch": 1},
-        progress_bar=False,
-        cwd=folder,
-    )
+    with may_train():
+        executed = papermill.execute_notebook(
+            NOTEBOOKS / CHAPTERS[number],
+            folder / "rerun.ipynb",
+            parameters={"dataset": str(data), "seeds": 1, "steps_per_epoch": 1},
+            progress_bar=False,
+            cwd=folder,
+        )
     return "\n\n".join(text_of(output) for _, output in outputs(executed))
 
 

@@ -16,6 +16,8 @@ from amslib.data.video import Dataset
 from amslib.phases import StreamTrainer
 from amslib.train import FREE, groups_of
 
+pytestmark = pytest.mark.slow
+
 TINY = load("synthetic-tiny", width=16)
 QUICK = Config(steps_per_epoch=5, epochs_zero=2, epochs=1, iterations=2)
 ALONE = Config(branches=1, sampler="none", supervision="none", iterations=0, steps_per_epoch=3)
