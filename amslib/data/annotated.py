@@ -111,7 +111,7 @@ def split(annotations: Annotations, file) -> Split:
     """Training and test videos; a subset without any annotation is neither if it can be.
 
     Raises:
-        DataError: no pair of `SPLITS` occurs; or what is wrong with the entries, if that may be why.
+        DataError: no pair of `SPLITS` occurs; or what is wrong with entries, which may be why.
     """
     names = subset_names(annotations.subsets)
     annotated = Counter(n for n, v in zip(names, annotations.videos, strict=True) if v.labels)
@@ -122,12 +122,29 @@ def split(annotations: Annotations, file) -> Split:
         there = shown(sorted(set(annotations.subsets)))
         message = f"subsets {there} where one of the pairs {pairs} was expected"
         raise DataError(*errors or [error("subsets", file, message, "Rename the subsets")])
-    others = ", ".join(f"{name!r} ({annotated[name]})" for name in annotated if name not in pair)
-    message = f"annotated videos of other subsets than {' and '.join(pair)} are left out: {others}"
-    found = [warning("left out", file, message, "Rename the subsets to use them")] if others else []
+    found = _left_out(names, annotated, pair, file)
     videos = list(zip(names, annotations.videos, strict=True))
     train, test = (tuple(v for name, v in videos if name == part) for part in pair)
     return Split(train, test, found)
+
+
+def _left_out(names, annotated, pair, file) -> list[Finding]:
+    found = []
+    others = ", ".join(f"{name!r} ({annotated[name]})" for name in annotated if name not in pair)
+    if others:
+        message = f"annotated videos of other subsets than {' and '.join(pair)}: {others}"
+        mend = "They are left out; rename the subsets to use them"
+        found.append(warning("left out", file, message, mend))
+    usual = _pair(names)
+    if usual != pair:
+        (without,) = set(usual) - set(pair)
+        message = (
+            f"no video of subset {without!r} is annotated, so {pair[0]!r} is for training and "
+        )
+        message += f"{pair[1]!r} for testing"
+        mend = f"Take the annotated subset out of the file to use {without!r} without segments"
+        found.append(warning("withheld", file, message, mend))
+    return found
 
 
 def _pair(names: Collection[str]) -> tuple[str, str] | None:

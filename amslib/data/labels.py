@@ -19,7 +19,7 @@ def label_findings(dataset: Dataset, file, segments_file) -> list[Finding]:
         segments_file: where the segments stand.
     """
     videos = (*dataset.train, *dataset.test)
-    names = {*dataset.classes, *(label for v in videos for *_, label in v.segments)}
+    names = set(dataset.classes).union(*map(_classes_of, videos))
     found = [*_alike(names, file), *_several_in_one(names, file), *_unlabelled(dataset.train, file)]
     known = set(dataset.classes)
     found += [f for video in videos for f in _unknown_classes(video, known, segments_file)]
@@ -39,32 +39,30 @@ def _alike(names: Iterable[str], file) -> list[Finding]:
     alike = defaultdict(list)
     for name in sorted(names):
         alike[plain(name) or name].append(name)
-    mend = "Give each class one name"
-    return [
-        warning(
-            "alike", file, f"classes that differ in case, spaces or signs only: {_list(same)}", mend
-        )
-        for same in alike.values()
-        if len(same) > 1
-    ]
+    groups = "; ".join(", ".join(same) for same in alike.values() if len(same) > 1)
+    message = f"classes that differ in case, spaces or signs only: {groups}"
+    return [warning("alike", file, message, "Give each class one name")] if groups else []
 
 
-def _several_in_one(names: Iterable[str], file) -> list[Finding]:
-    """Names that hold others: of which every word is a class, or a part between separators is."""
-    words = {name: [plain(part) for part in re.split(r"[\W_]+", name) if part] for name in names}
-    parts = {name: [plain(part) for part in re.split(r"[|;,/&+]", name)] for name in names}
-    whole = {plain(name) for name in names}
-    found = []
-    for name in sorted(names):
-        listed = {part for other in names - {name} if "," in other for part in parts[other]}
-        several = len(words[name]) > 1 and whole.issuperset(words[name])
-        several |= len(parts[name]) > 1 and not whole.isdisjoint(parts[name])
-        several |= "," in name and not listed.isdisjoint(parts[name])
-        if several or re.search(r"\w\s*[|;]\s*\w", name):
-            message = f"class {name!r} looks like several labels in one"
-            mend = "Give the video each of them as a label of its own, or rename the class"
-            found.append(warning("several in one", file, message, mend))
-    return found
+def _several_in_one(names: set[str], file) -> list[Finding]:
+    several = ", ".join(repr(name) for name in sorted(names) if _holds_others(name, names - {name}))
+    message = f"names of classes that look like several labels in one: {several}"
+    mend = "Give a video each of its labels as one of its own, or rename the class"
+    return [warning("several in one", file, message, mend)] if several else []
+
+
+def _holds_others(name: str, others: Iterable[str]) -> bool:
+    """Whether every word of a name is a class, or a part between separators is one; "|" and ";"
+    are in no name. Parts between commas may as well be parts of another name.
+    """
+    whole = {plain(other) for other in others}
+    words = [plain(part) for part in re.split(r"[\W_]+", name) if part]
+    parts = {plain(part) for part in re.split(r"[|;,/&+]", name)} - {""}
+    if len(words) > 1 and whole.issuperset(words):
+        return True
+    if "," in name:
+        whole |= {plain(part) for other in others for part in other.split(",") if "," in other}
+    return len(parts) > 1 and ("|" in name or ";" in name or not whole.isdisjoint(parts))
 
 
 def _unlabelled(train: Sequence[Video], file) -> list[Finding]:
@@ -77,7 +75,7 @@ def _unlabelled(train: Sequence[Video], file) -> list[Finding]:
 
 
 def _unknown_classes(video: Video, known: set[str], file) -> list[Finding]:
-    unknown = {label for *_, label in video.segments} - known
+    unknown = _classes_of(video) - known
     if not unknown:
         return []
     message = f"its segments show {_list(unknown)}, which no video is labelled with"
@@ -86,27 +84,36 @@ def _unknown_classes(video: Video, known: set[str], file) -> list[Finding]:
 
 
 def _contradictions(dataset: Dataset, file) -> list[Finding]:
-    """Videos whose segments show other classes than their labels, as far as they have segments."""
-    found = []
-    for videos, use in (
-        (dataset.train, "Training uses the labels alone"),
-        (dataset.test, "Scores use the segments alone"),
-    ):
-        for video in videos:
-            labels = set(video.labels)
-            shown = {label for *_, label in video.segments} & set(dataset.classes)
-            if video.segments and shown != labels and (labels or video in dataset.train):
-                message = f"labelled {_list(labels)} but its segments show {_list(shown)}"
-                mend = f"{use}; correct whichever is wrong"
-                found.append(warning("segments differ", file, message, mend, video.id))
-    if not any(video.segments for video in dataset.test):
-        return found
+    """Videos whose segments show other classes than their labels.
+
+    Segments of training videos may be incomplete, since nothing but diagnostics uses them.
+    """
+    found, known = [], set(dataset.classes)
+    for video in dataset.train:
+        if not known.intersection(_classes_of(video)) <= set(video.labels):
+            mend = "Training uses the labels alone; correct whichever is wrong"
+            found.append(_contradiction(video, file, mend))
+    scored = any(video.segments for video in dataset.test)
     for video in dataset.test:
-        if video.labels and not video.segments:
-            message = f"a test video labelled {_list(video.labels)} without a segment of it"
-            mend = "Every detection in it counts as false; annotate it, or take it out of the test"
-            found.append(warning("not annotated", file, message, mend, video.id))
+        if scored and set(video.labels) != known.intersection(_classes_of(video)):
+            mend = "Scores use the segments alone; correct whichever is wrong"
+            if not video.segments:
+                mend = "Detections in it count as false; annotate it, or take it out of the test"
+            found.append(_contradiction(video, file, mend))
     return found
+
+
+def _contradiction(video: Video, file, mend: str) -> Finding:
+    shown = _list(_classes_of(video))
+    message = f"labelled {_list(video.labels)} but its segments show {shown}"
+    if not video.segments:
+        message = f"a test video labelled {_list(video.labels)} without a segment of it"
+    problem = "segments differ" if video.segments else "not annotated"
+    return warning(problem, file, message, mend, video.id)
+
+
+def _classes_of(video: Video) -> set[str]:
+    return {label for *_, label in video.segments}
 
 
 def _list(names: Iterable[str]) -> str:

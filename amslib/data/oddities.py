@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .findings import Finding, warning
 from .rules import parts_of
+from .values import nfc
 from .video import Dataset, Video
 
 CLOSE = 1e-3  # seconds; instances that differ by less are one, annotated twice
@@ -103,7 +104,7 @@ def unlisted_files(videos: Sequence[Video]) -> list[Finding]:
     known, found = set(paths), []
     for folder in sorted({path.parent for path in paths if path.suffix == ".npy"}):
         extra = sorted(path.name for path in folder.glob("*.npy") if path not in known)
-        extra = [name for name in extra if name.removesuffix(".npy") not in names]
+        extra = [name for name in extra if nfc(name.removesuffix(".npy")) not in names]
         if extra and len(known) > 1:
             shown = ", ".join(extra[:3]) + (", .." if len(extra) > 3 else "")
             message = f"{len(extra)} arrays of no training or test video ({shown})"

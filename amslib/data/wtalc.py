@@ -74,8 +74,10 @@ def read_annotation_folder(folder: Path) -> Annotations:
             subset = _text(row["subset"])
         except (TypeError, ValueError, IndexError) as reason:
             message = f"entries that cannot be read ({shown(reason)})"
-            mend = "Take all files from the same release"
-            wrong = error("entry", folder, message, mend, str(row["videoname"]))
+            mend = "Correct them, or take all files from the same release"
+            name = row["videoname"]
+            name = name.decode("utf8", "replace") if isinstance(name, bytes) else str(name)
+            wrong = error("entry", folder, message, mend, name)
             raise DataError(wrong) from None
         videos.append(video)
         subsets.append(subset)
