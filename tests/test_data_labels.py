@@ -87,7 +87,10 @@ def test_what_segments_contradict_is_a_warning(tmp_path):
     assert found.file.endswith("labels.csv")
     assert "labelled Jump but its segments show Dive" in found.message
     found = only(folder, "segment class")
-    assert found.file.endswith("segments.csv") and "Swim, which no video is" in found.message
+    assert (
+        found.file.endswith("segments.csv")
+        and "Swim, which is none of the 2 classes" in found.message
+    )
     with pytest.warns(DataWarning) as warned:
         load(folder)
     assert len(warned) == 2

@@ -164,7 +164,7 @@ def _meta(file: Path) -> dict[str, dict[str, float]]:
                 raise ValueError(f"{video}: {about}")
             meta[nfc(video)] = about
     except (TypeError, ValueError, AttributeError) as reason:
-        message = f'no json {{video: {{"fps": .., "duration_s": ..}}}} ({shown(reason)})'
+        message = f'no json {{video: {{"fps": .., "duration_s": ..}}}} ({shown(reason, 300)})'
         raise DataError(error("json", file, message, "Correct it, or take it away")) from None
     return meta
 

@@ -78,8 +78,8 @@ def _unknown_classes(video: Video, known: set[str], file) -> list[Finding]:
     unknown = _classes_of(video) - known
     if not unknown:
         return []
-    message = f"its segments show {_list(unknown)}, which no video is labelled with"
-    mend = "Correct the name, or label the videos; no detection can be of this class"
+    message = f"its segments show {_list(unknown)}, which is none of the {len(known)} classes"
+    mend = "Correct the name, or label the videos with it; no detection can be of this class"
     return [warning("segment class", file, message, mend, video.id)]
 
 

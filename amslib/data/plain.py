@@ -51,7 +51,7 @@ def scan(folder: Path) -> Scan:
             about, found = _video(video, entry, classes, file)
             part = videos[entry["subset"]]
         except (KeyError, TypeError, ValueError, AttributeError) as reason:
-            message = f"an entry that cannot be read ({shown(reason)})"
+            message = f"an entry that cannot be read ({shown(reason, 300)})"
             mend = 'Give it "subset": "train" or "test", and "labels" or "segments"'
             findings.append(error("entry", file, message, mend, video))
             continue
@@ -145,14 +145,14 @@ def _read(file: Path) -> tuple[str, tuple[str, ...], list[tuple[str, dict]]]:
         if not isinstance(name, str) or not isinstance(classes, list):
             raise ValueError(f"name {shown(name)}, classes {shown(classes)}")
     except (KeyError, TypeError, ValueError, AttributeError) as reason:
-        message = f'no json {{"format": 1, "name", "classes", "videos"}} ({shown(reason)})'
+        message = f'no json {{"format": 1, "name", "classes", "videos"}} ({shown(reason, 300)})'
         raise DataError(error("json", file, message, "Write it again with convert")) from None
     return name, class_list(classes, file), entries
 
 
 def _video(name, entry, classes, file) -> tuple[dict, list[Finding]]:
     if entry["subset"] not in PARTS or not is_file_name(name):
-        raise ValueError(f"subset {entry['subset']!r} of a video named {name!r}")
+        raise ValueError(f"subset {shown(entry['subset'])} of a video named {shown(name)}")
     rows = entry.get("segments", [])
     if not isinstance(rows, list) or not all(isinstance(x, list) and len(x) == 3 for x in rows):
         raise ValueError(f"segments {shown(rows)} where [[start, end, label], ..] was expected")

@@ -7,12 +7,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+NUMERIC = (float, int, np.floating, np.integer)
 # what tables and programs write where there is no value, in lower case
 MISSING = frozenset(
     ("", "-", "--", "?", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "-nan", "null", "none")
@@ -64,10 +64,10 @@ def _once(pairs) -> dict:
     return content
 
 
-def shown(value) -> str:
-    """The value as a message shows it, 120 characters at most; None is json's null."""
+def shown(value, most: int = 120) -> str:
+    """The value as a message shows it, so many characters at most; None is json's null."""
     text = "null" if value is None else repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}.."
+    return text if len(text) <= most else f"{text[: most - 2]}.."
 
 
 def finite(value) -> float:
@@ -84,7 +84,7 @@ def finite(value) -> float:
     number = math.nan
     if isinstance(value, str):
         number = float(value) if NUMBER.fullmatch(value.strip()) else math.nan
-    elif isinstance(value, Real) and not isinstance(value, bool):
+    elif isinstance(value, NUMERIC) and not isinstance(value, bool):
         try:
             number = float(value)
         except OverflowError:  # an int beyond all floats

@@ -73,7 +73,7 @@ def read_annotation_folder(folder: Path) -> Annotations:
             video, found = _video(row, classes, ambiguous, folder)
             subset = _text(row["subset"])
         except (TypeError, ValueError, IndexError) as reason:
-            message = f"entries that cannot be read ({shown(reason)})"
+            message = f"entries that cannot be read ({shown(reason, 300)})"
             mend = "Correct them, or take all files from the same release"
             name = row["videoname"]
             name = name.decode("utf8", "replace") if isinstance(name, bytes) else str(name)
