@@ -8,9 +8,9 @@ Two json schemas are read, plain or gzipped (a name that ends in .gz), times in 
 * ActivityNet's two, ``{"version", "results": {video: [{"segment", "label", "score"}]},
   "external_data"}`` and ``{"database": {video: {"subset", "annotations", ..}}}``.
 
-Names are read in Unicode's NFC form, those of classes with one space between words, and else taken
-and written as they stand. ActivityNet's files leave out the "v_" that
-its video files begin with, so rename one side if yours do not; `evaluate` warns when no name fits.
+Names are read in Unicode's NFC form, those of classes with one space between words, and are else
+taken as they stand. ActivityNet's files leave out the "v_" that its video files begin with, so
+rename one side if yours do not; `evaluate` warns when no name fits.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def read_detections(path: str | Path) -> list[Detection]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not json or holds no detections, or one of them is incomplete or not
-            finite; the message names file, video and position in the video's list.
+        ValueError: it is not json or holds no detections, or one of them is incomplete, not finite
+            or of no class; the message names file, video and position in the video's list.
     """
     file = Path(path)
     found = []

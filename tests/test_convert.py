@@ -163,7 +163,7 @@ def rewrite(folder, change):
         (lambda c: c["videos"]["b"].update(labels=["Swim"]), "b: class 'Swim' is not in the list"),
         (
             lambda c: c["videos"]["b"].update(segments=[[0, 1]]),
-            "b: an entry .* label], ..] was exp",
+            "b: an entry .* was expected",
         ),
         (lambda c: c["videos"]["b"].update(segments=[[0, "x", "Dive"]]), "b: .* no pair of times"),
         (lambda c: c["videos"]["b"].update(ambiguous=[[0, None]]), "b: .* no finite number"),

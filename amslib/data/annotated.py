@@ -2,7 +2,8 @@
 
 THUMOS14 trains on "validation" and tests on "test", ActivityNet trains on "training" and tests on
 "validation", so "validation" alone says nothing: the first pair of `SPLITS` whose two names both
-occur decides.
+occur decides, of subsets with annotations if there is one ("val" and "testing" are read as
+"validation" and "test").
 """
 
 from __future__ import annotations

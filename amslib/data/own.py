@@ -1,10 +1,10 @@
 """Your own files: labels.csv, segments.csv if there are any, and a folder of arrays.
 
 ``labels.csv`` has the columns video, subset ("train" or "test"), labels (several are separated by
-";", none is fine for a test video) and, if known, duration in seconds. It alone says what the
+";", none is fine for a test video) and, if known, duration in seconds; it alone says what the
 classes are and what training sees. ``segments.csv`` has the columns video, start, end, label, in
-seconds; its classes are the labels of test videos that have none. Entries are separated by commas,
-";" or tabs. The features are
+seconds; a test video without labels has those of its segments. Entries are separated by commas,
+semicolons or tabs. The features are
 ``features/<stream>/<video>.npy`` with streams of any name, or ``features/<video>.npy``, one stream
 called "features"; all of shape (T, D).
 """
