@@ -8,8 +8,9 @@ Two json schemas are read, plain or gzipped (a name that ends in .gz), times in 
 * ActivityNet's two, ``{"version", "results": {video: [{"segment", "label", "score"}]},
   "external_data"}`` and ``{"database": {video: {"subset", "annotations", ..}}}``.
 
-Names of videos are taken and written as they stand. ActivityNet's files leave out the "v_" that
-its video files begin with, so rename one side if yours do not; `evaluate` warns when no name fits.
+Names are read in Unicode's NFC form, those of classes with one space between words, and are else
+taken as they stand. ActivityNet's files leave out the "v_" that its video files begin with, so
+rename one side if yours do not; `evaluate` warns when no name fits.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .data.annotated import Annotations, split
 from .data.arrays import HARMLESS, PACKED
 from .data.database import AMBIGUOUS
 from .data.findings import DataError, DataNotFoundError, error
+from .data.values import class_name, finite, nfc, pair_of_times, parse_json, shown
 from .data.video import Video
 from .files import write_whole
 
@@ -48,14 +50,14 @@ def read_detections(path: str | Path) -> list[Detection]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not json or holds no detections, or one of them is incomplete or not
-            finite; the message names file, video and position in the video's list.
+        ValueError: it is not json or holds no detections, or one of them is incomplete, not finite
+            or of no class; the message names file, video and position in the video's list.
     """
     file = Path(path)
     found = []
     for video, entries in _part(file, ("detections", "results")).items():
         rows = _rows(file, video, entries, "detection", ("score",))
-        found += [Detection(video, *row) for row in rows]
+        found += [Detection(nfc(video), *row) for row in rows]
     return found
 
 
@@ -95,19 +97,20 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> list[Video
 
 def _video(file, name, entry) -> Video:
     try:
-        annotations, apart = entry["annotations"], entry.get("ambiguous", [])
+        withheld = {"annotations": []} if "subset" in entry else {}
+        annotations, apart = (withheld | entry)["annotations"], entry.get("ambiguous", [])
         if not isinstance(annotations, list) or not isinstance(apart, list):
             raise TypeError
         annotations = annotations + [{"segment": pair, "label": AMBIGUOUS} for pair in apart]
         duration = entry.get("duration")
-        (duration,) = [None] if duration is None else _numbers([duration])
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        message = f"an entry that cannot be read: {_shown(entry)}"
+        duration = None if duration is None else finite(duration)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        message = f"an entry that cannot be read: {shown(entry)}"
         mend = 'Give it "annotations": [..], and "duration" in seconds or not at all'
         raise DataError(error("entry", file, message, mend, name)) from None
     rows = _rows(file, name, annotations, "annotation")
     return Video(
-        name,
+        nfc(name),
         labels=tuple(sorted({label for label, *_ in rows} - {AMBIGUOUS})),
         segments=tuple((s, e, label) for label, s, e in rows if label != AMBIGUOUS),
         ambiguous=tuple((s, e) for label, s, e in rows if label == AMBIGUOUS),
@@ -118,31 +121,19 @@ def _video(file, name, entry) -> Video:
 def _rows(file, video, entries, what, others=()) -> list[tuple]:
     """(label, start, end, *others) of every entry of one video."""
     if not isinstance(entries, list):
-        message = f"{_shown(entries)} where a list was expected"
+        message = f"{shown(entries)} where a list was expected"
         raise DataError(error("list", file, message, f"Write one entry per {what}", video))
     rows = []
     for i, entry in enumerate(entries):
         try:
-            (start, end), label = _numbers(entry["segment"]), entry["label"]
-            if not isinstance(label, str):
-                raise TypeError
-            rows.append((label, start, end, *_numbers([entry[key] for key in others])))
-        except (KeyError, TypeError, ValueError, OverflowError):
+            times, label = pair_of_times(entry["segment"]), class_name(entry["label"])
+            rows.append((label, *times, *(finite(entry[key]) for key in others)))
+        except (KeyError, TypeError, ValueError):
             fields = ['"segment": [start, end]', '"label": name', *(f'"{k}": x' for k in others)]
-            message = f"{what} {i} (the first is 0) is {_shown(entry)}"
-            mend = f"Write {{{', '.join(fields)}}} with finite numbers"
+            message = f"{what} {i} (the first is 0) is {shown(entry)}"
+            mend = f"Write {{{', '.join(fields)}}} with finite numbers and the name of a class"
             raise DataError(error(what, file, message, mend, video)) from None
     return rows
-
-
-def _numbers(values: list) -> list[float]:
-    """Finite floats of numbers or of strings that are numbers."""
-    numbers = [float(x) for x in values if not isinstance(x, bool)]
-    if not isinstance(values, list) or len(numbers) < len(values):
-        raise TypeError
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError
-    return numbers
 
 
 def write_detections(detections: Iterable[Detection], path: str | Path) -> None:
@@ -173,10 +164,10 @@ def _part(file: Path, keys: tuple[str, str]) -> dict:
     there = list(content) if isinstance(content, dict) else []
     key = next((key for key in keys if key in there), None)
     if key is None:
-        message = f'neither "{keys[0]}" nor "{keys[1]}" in it, but {_shown(there or content)}'
+        message = f'neither "{keys[0]}" nor "{keys[1]}" in it, but {shown(there or content)}'
         raise DataError(error("schema", file, message, "Give a file of one of these forms"))
     if not isinstance(content[key], dict):
-        message = f'"{key}" is {_shown(content[key])} where {{video: ..}} was expected'
+        message = f'"{key}" is {shown(content[key])} where {{video: ..}} was expected'
         raise DataError(error("schema", file, message, "Name the video of each list"))
     return content[key]
 
@@ -188,9 +179,9 @@ def _read(file: Path):
         )
     try:
         text = _unpacked(file) if file.suffix == ".gz" else file.read_bytes()
-        return json.loads(text, object_pairs_hook=_once)
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as reason:
-        message = f"cannot be read as json, plain or (named .gz) gzipped: {reason!r}"
+        return parse_json(text)
+    except (OSError, EOFError, zlib.error, ValueError) as reason:
+        message = f"cannot be read as json, plain or (named .gz) gzipped: {reason}"
         mend = "Give another file, or write it anew"
         raise DataError(error("json", file, message, mend)) from None
 
@@ -202,18 +193,3 @@ def _unpacked(file: Path) -> bytes:
     if len(text) > most:
         raise ValueError(f"over {most} bytes in {file.stat().st_size}, which is no text")
     return text
-
-
-def _once(pairs) -> dict:
-    """An object whose keys all differ; json itself would keep the last of equal ones."""
-    content = {}
-    for key, value in pairs:
-        if key in content:
-            raise ValueError(f"{key!r} occurs twice in one object")
-        content[key] = value
-    return content
-
-
-def _shown(content) -> str:
-    text = repr(content)
-    return text if len(text) <= 120 else f"{text[:117]}.."

@@ -116,15 +116,14 @@ def test_oddities_of_a_json(tmp_path):
     a, b = database["video_a"]["annotations"], database["video_b"]["annotations"]
     a.append(a[0] | {"segment": [str(float(t) + 5e-4) for t in a[0]["segment"]]})
     b.append(b[0] | {"segment": [str(float(t) + 5e-2) for t in b[0]["segment"]]})
-    b[0]["label"] = "jump"
+    b[0]["label"] = "Swim"
     b.append(b[0] | {"label": "Dive"})
     database["video_c"]["annotations"] = [{"segment": [1, 2], "label": "Ambiguous"}]
     write_database(folder, database)
-    found = annotation_oddities(load(folder), "gt.json")
+    found = annotation_oddities(load(folder), "gt.json", "gt.json")
     assert {(f.problem, f.video) for f in found} == {
         ("repeated", "video_a"),
         ("ambiguous alone", "video_c"),
-        ("alike", ""),
         ("twofold", ""),
     }
 

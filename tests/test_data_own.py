@@ -92,7 +92,7 @@ def test_segments_of_training_videos_play_no_part_in_training(folder, tmp_path):
 HEAD, SEG = "video,subset,labels\n", "video,start,end,label\n"
 WRONG = [
     ("labels.csv", "name;subset;labels\n", "first line is 'name;subset;labels' where video,subset"),
-    ("labels.csv", "video\tsubset\tlabels\n", "entries separated by commas"),
+    ("labels.csv", "name\tsubset\tlabels\n", "entries separated by commas"),
     ("labels.csv", "", "the first line is ''"),
     (
         "labels.csv",
@@ -105,8 +105,8 @@ WRONG = [
     ("labels.csv", LABELS + "video_x,train,Jump,\n", r"video_x\.npy: video_x: no features\."),
     ("labels.csv", HEAD[:-1] + ",duration\nvideo_a,train,J,long\n", "duration is no number"),
     ("labels.csv", HEAD + ",train,Jump\n", "line 2 .*video has no name"),
-    ("segments.csv", SEG + "video_c,one,2,Jump\n", "line 2 .*start and end are no numbers"),
-    ("segments.csv", SEG + "video_c,1,nan,Jump\n", "line 2 .*start and end are no numbers"),
+    ("segments.csv", SEG + "video_c,one,2,Jump\n", "line 2 .*start is no number of sec"),
+    ("segments.csv", SEG + "video_c,1,nan,Jump\n", "line 2 .*end is no number of sec"),
     ("segments.csv", SEG + "video_y,1,2,Jump\n", "video_y: segments of a video that labels.csv"),
     ("segments.csv", "video,start,stop,label\n", "'video,start,stop,label' where video,start,end"),
 ]

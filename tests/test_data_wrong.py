@@ -265,7 +265,7 @@ def test_segments_that_cannot_be_read(tmp_path, change, said):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("no json", r"no json file \(JSONDecode"),
+        ("no json", r"no json file \(Expecting value"),
         ("[]", "no json of the form"),
         ('{"videos": {}}', "no json of the form"),
         ('{"database": [1]}', "no json of the form"),

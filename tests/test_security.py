@@ -425,12 +425,13 @@ def test_a_time_that_is_none_is_told_in_detections_too(tmp_path, how):
         read_detections(packed)
 
 
-def test_of_a_key_that_occurs_twice_the_last_counts_in_annotations(tmp_path):
+def test_of_a_key_that_occurs_twice_nothing_is_chosen_in_annotations(tmp_path):
     folder = write_basnet(tmp_path)
     text = (folder / "gt.json").read_text()
     first = text.replace('"database": {', '"database": {"video_a": {"subset": "test"}, ')
     (folder / "gt.json").write_text(first)
-    assert load(folder).train[0].labels == ("Dive", "Jump")
+    with pytest.raises(DataError, match="'video_a' occurs twice"):
+        load(folder)
 
 
 def test_of_a_key_that_occurs_twice_nothing_is_chosen_in_detections(tmp_path):

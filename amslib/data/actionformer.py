@@ -14,11 +14,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from .annotated import Annotations, finite, read_lines, split
+from .annotated import Annotations, class_list, read_lines, split
 from .database import AMBIGUOUS, read_database
 from .features import STREAMS, Features, headers, open_halves
 from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan, only
+from .values import finite
 from .video import Dataset, Video, fingerprint
 
 JSON, FEATURES = "annotations/*.json", ("*features*/*.npy", "*features*/*/*.npy")
@@ -61,7 +62,8 @@ def scan(folder: Path, *, stride=4, window=16, fps=None, stream_order=STREAMS) -
         timing = timing_of(stride, window, rate)
         return [replace(video, features=Features(video.id, parts, warned), **timing)]
 
-    parts = split(annotations, file)
+    *parts, found = split(annotations, file)
+    findings += found
     train, test = (tuple(v for video in part for v in open_video(video)) for part in parts)
     classes, found = _classes(file.parent / "category_idx.txt", annotations)
     mark = fingerprint(classes, train, test, headers((*train, *test)))
@@ -110,7 +112,7 @@ def _classes(file: Path, annotations: Annotations) -> tuple[tuple[str, ...], lis
     """The classes in the order of the list, if there is one, and labels it does not have."""
     if not file.is_file():
         return annotations.classes, []
-    classes = tuple(line for line in read_lines(file) if line and line != AMBIGUOUS)
+    classes = class_list((x for x in read_lines(file) if x and x != AMBIGUOUS), file)
     mend = "Correct the label, or add the class to the list"
     found = [
         error("class", file, f"class {label!r} is not in the list", mend, video.id)

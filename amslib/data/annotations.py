@@ -39,11 +39,11 @@ def scan_annotations(path: Path) -> Scan:
     """The same with what contradicts itself as findings."""
     file = _find(path)
     annotations = read_database(file) if file.is_file() else read_annotation_folder(file)
-    train, test = split(annotations, file)
+    train, test, found = split(annotations, file)
     mark = fingerprint(annotations.classes, train, test)
     name = path.name.removesuffix(".json").removesuffix(ANNOTATIONS)
     dataset = Dataset(name, annotations.classes, train, test, mark)
-    return Scan(dataset, annotations.findings, file)
+    return Scan(dataset, annotations.findings + found, file)
 
 
 def _find(path: Path) -> Path:

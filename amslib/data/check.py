@@ -79,7 +79,7 @@ def check(source: str | Path, progress: bool = False, **options) -> Report:
     try:
         found = _scan(source, **options)
         findings = [*found.findings, *annotation_rules(found)]
-        findings += annotation_oddities(found.dataset, found.annotations)
+        findings += annotation_oddities(found.dataset, found.annotations, found.segments_file)
         if (found.annotations / "Ambiguous_test.txt").is_file():
             findings += ambiguous_alone(found.annotations, found.dataset)
         agreed, wrong = compare(found.dataset, found.annotations)
@@ -89,6 +89,8 @@ def check(source: str | Path, progress: bool = False, **options) -> Report:
     videos = (*found.dataset.train, *found.dataset.test)
     if not any(video.features for video in videos):
         agreed.append("annotations alone: no features were read")
+    if not any(video.segments for video in found.dataset.test):
+        agreed.append("no segment in any test video: it can be predicted on, but not scored")
     try:
         findings += feature_rules(found)
         counts = _counts(found.dataset)
@@ -136,7 +138,7 @@ def _counts(dataset: Dataset) -> dict:
         counts[name] = {
             "videos": len(part),
             "instances": sum(len(v.segments) for v in part),
-            "classes": len({s[2] for v in part for s in v.segments}),
+            "classes": len({c for v in part for c in (*v.labels, *(s[2] for s in v.segments))}),
             "snippets": sum(v.num_snippets for v in part if _has_rows(v)),
         }
     return counts

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from .actionformer import timing_of
-from .annotated import finite, in_order, read_intervals, read_json
+from .annotated import in_order, read_intervals, read_json
 from .arrays import read_member, read_member_header
 from .database import AMBIGUOUS
 from .features import STREAMS, Features, headers
 from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan
+from .values import class_name, finite, nfc, shown
 from .video import Dataset, Video, fingerprint
 
 PARTS = {"train": "val", "test": "test"}
@@ -94,10 +95,17 @@ def _annotations(folder: Path, suffix: str) -> dict[str, list[tuple[float, float
     """Rows (start_s, end_s, label) of each video with an instance of a class, class by class."""
     rows = {}
     for file in sorted(folder.glob(f"*/*_{suffix}.txt")):
-        label = file.name.removesuffix(f"_{suffix}.txt")
+        label = _label(file, suffix)
         for video, start, end in read_intervals(file):
             rows.setdefault(video, []).append((start, end, label))
     return {v: found for v, found in rows.items() if any(row[2] != AMBIGUOUS for row in found)}
+
+
+def _label(file: Path, suffix: str) -> str:
+    try:
+        return class_name(file.name.removesuffix(f"_{suffix}.txt"))
+    except ValueError as reason:
+        raise DataError(error("class list", file, str(reason), "Rename the file")) from None
 
 
 def _homes(folder: Path) -> dict[str, dict[str, list[Path]]]:
@@ -105,7 +113,7 @@ def _homes(folder: Path) -> dict[str, dict[str, list[Path]]]:
     homes = {}
     for stream in STREAMS:
         for path in sorted(folder.glob(f"*/*-{stream}.npz")):
-            name = path.name.removesuffix(f"-{stream}.npz")
+            name = nfc(path.name.removesuffix(f"-{stream}.npz"))
             homes.setdefault(name, {}).setdefault(stream, []).append(path)
     return homes
 
@@ -151,11 +159,12 @@ def _meta(file: Path) -> dict[str, dict[str, float]]:
     try:
         for video, about in content.items():
             known = {key: about.get(key) for key in ("fps", "duration_s")}
-            meta[video] = {key: finite(x) for key, x in known.items() if x is not None}
-            if min(meta[video].values(), default=1) <= 0:
-                raise ValueError(f"{video}: {meta[video]}")
+            about = {key: finite(x) for key, x in known.items() if x is not None}
+            if min(about.values(), default=1) <= 0:
+                raise ValueError(f"{video}: {about}")
+            meta[nfc(video)] = about
     except (TypeError, ValueError, AttributeError) as reason:
-        message = f'no json {{video: {{"fps": .., "duration_s": ..}}}} ({reason!r})'
+        message = f'no json {{video: {{"fps": .., "duration_s": ..}}}} ({shown(reason, 300)})'
         raise DataError(error("json", file, message, "Correct it, or take it away")) from None
     return meta
 

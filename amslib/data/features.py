@@ -13,6 +13,7 @@ import numpy as np
 from .arrays import read_array, read_header
 from .findings import DataError, Finding, error, settle
 from .rules import value_findings
+from .values import as_on_disk
 from .video import Video
 
 STREAMS = ("rgb", "flow")
@@ -186,6 +187,7 @@ def open_streams(
         return files, [error("name", next(iter(paths.values())), message, "Rename it", video)]
     for stream, path in paths.items():
         try:
+            path = as_on_disk(path)
             if not path.is_file():
                 message = "no features" if stream == "features" else f"no {stream} features"
                 raise DataError(error("no features", path, message, mend, video))

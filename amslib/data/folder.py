@@ -11,8 +11,15 @@ from pathlib import Path
 from . import acmnet, actionformer, basnet, cmcs, own, plain, wtalc
 from .features import STREAMS
 from .findings import DataError, DataNotFoundError, Finding, error, settle
+from .labels import label_findings
 from .layout import Layout, Scan
-from .rules import annotation_findings, duration_findings, segment_findings, shape_findings
+from .rules import (
+    annotation_findings,
+    duration_findings,
+    segment_findings,
+    shape_findings,
+    start_findings,
+)
 from .video import Dataset
 
 BUILT_IN = ("synthetic", "synthetic-tiny")
@@ -84,9 +91,11 @@ def scan(source: str | Path, **options) -> Scan:
 def annotation_rules(found: Scan) -> list[Finding]:
     """Findings that need no features."""
     train, test = found.dataset.train, found.dataset.test
-    timed = [v for v in (*train, *test) if v.duration]
-    file = found.annotations
-    return annotation_findings(train, test, file) + segment_findings(timed, file)
+    file, segments_file = found.annotations, found.segments_file
+    findings = annotation_findings(train, test, file)
+    findings += label_findings(found.dataset, file, segments_file)
+    findings += start_findings((*train, *test), segments_file)
+    return findings + segment_findings([v for v in (*train, *test) if v.duration], segments_file)
 
 
 def feature_rules(found: Scan) -> list[Finding]:
@@ -95,7 +104,7 @@ def feature_rules(found: Scan) -> list[Finding]:
     wrong = shape_findings(videos)
     sound = [v for v in videos if v.id not in {f.video for f in wrong}]
     untimed = [v for v in sound if not v.duration]
-    return wrong + duration_findings(sound) + segment_findings(untimed, found.annotations)
+    return wrong + duration_findings(sound) + segment_findings(untimed, found.segments_file)
 
 
 def _layout_of(folder: Path) -> Layout:

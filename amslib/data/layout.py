@@ -21,12 +21,19 @@ class Scan(NamedTuple):
         annotations: the file or folder the annotations come from.
         joint: the one file that holds all features, where there is one; their shapes are unknown
             until it is read.
+        segments: the file the segments come from, where it is another than `annotations`.
     """
 
     dataset: Dataset
     findings: list[Finding]
     annotations: Path
     joint: JointFile | None = None
+    segments: Path | None = None
+
+    @property
+    def segments_file(self) -> Path:
+        """The file the segments come from."""
+        return self.segments or self.annotations
 
 
 class Layout(NamedTuple):

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from .findings import Finding, warning
 from .rules import parts_of
+from .values import nfc
 from .video import Dataset, Video
 
 CLOSE = 1e-3  # seconds; instances that differ by less are one, annotated twice
 
 
-def annotation_oddities(dataset: Dataset, file) -> list[Finding]:
-    """Findings that need no features."""
+def annotation_oddities(dataset: Dataset, file, segments_file) -> list[Finding]:
+    """Findings that need no features.
+
+    Args:
+        dataset: its videos.
+        file: where the labels stand.
+        segments_file: where the segments stand.
+    """
     videos = (*dataset.train, *dataset.test)
-    found = [finding for video in videos for finding in _of_video(video, file)]
-    return [*found, *_of_classes(dataset, videos, file)]
+    found = [finding for video in videos for finding in _of_video(video, segments_file)]
+    return [*found, *_untaught(dataset, file), *_twofold(videos, segments_file)]
 
 
 def _of_video(video: Video, file) -> list[Finding]:
@@ -61,33 +67,19 @@ def _repeats(segments: Sequence) -> list[tuple]:
     return repeats
 
 
-def _of_classes(dataset: Dataset, videos: Sequence[Video], file) -> list[Finding]:
-    found = []
+def _untaught(dataset: Dataset, file) -> list[Finding]:
     taught = {label for video in dataset.train for label in video.labels}
     untaught = [name for name in dataset.classes if name not in taught]
-    if untaught:
-        message = f"classes without a training video: {', '.join(untaught)}"
-        found.append(warning("untaught", file, message, "Expect no detection of them"))
-    alike = defaultdict(list)
-    for name in dataset.classes:
-        alike[plain(name)].append(name)
-    for names in (names for names in alike.values() if len(names) > 1):
-        message = f"classes that differ in case, spaces or signs only: {', '.join(names)}"
-        found.append(warning("alike", file, message, "Give each class one name"))
-    for inner, outer in _always_together(videos):
-        message = f"every segment of {inner} is annotated as {outer}, too"
-        mend = "Both are kept, as most codes do; a detection of one never scores for the other"
-        found.append(warning("twofold", file, message, mend))
-    return found
+    message = f"classes without a training video: {', '.join(untaught)}"
+    return [warning("untaught", file, message, "Expect no detection of them")] if untaught else []
 
 
-def plain(name: str) -> str:
-    """A class name in lower case, letters and digits only.
-
-    >>> plain("Cliff_Diving")
-    'cliffdiving'
-    """
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def _twofold(videos: Sequence[Video], file) -> list[Finding]:
+    mend = "Both are kept, as most codes do; a detection of one never scores for the other"
+    return [
+        warning("twofold", file, f"every segment of {inner} is annotated as {outer}, too", mend)
+        for inner, outer in _always_together(videos)
+    ]
 
 
 def _always_together(videos: Sequence[Video]) -> list[tuple[str, str]]:
@@ -112,7 +104,7 @@ def unlisted_files(videos: Sequence[Video]) -> list[Finding]:
     known, found = set(paths), []
     for folder in sorted({path.parent for path in paths if path.suffix == ".npy"}):
         extra = sorted(path.name for path in folder.glob("*.npy") if path not in known)
-        extra = [name for name in extra if name.removesuffix(".npy") not in names]
+        extra = [name for name in extra if nfc(name.removesuffix(".npy")) not in names]
         if extra and len(known) > 1:
             shown = ", ".join(extra[:3]) + (", .." if len(extra) > 3 else "")
             message = f"{len(extra)} arrays of no training or test video ({shown})"

@@ -1,8 +1,10 @@
 """Your own files: labels.csv, segments.csv if there are any, and a folder of arrays.
 
 ``labels.csv`` has the columns video, subset ("train" or "test"), labels (several are separated by
-";", none is fine for a test video) and, if known, duration in seconds. ``segments.csv`` has the
-columns video, start, end, label, in seconds; training never reads it. The features are
+";", none is fine for a test video) and, if known, duration in seconds; it alone says what the
+classes are and what training sees. ``segments.csv`` has the columns video, start, end, label, in
+seconds; a test video without labels has those of its segments. Entries are separated by commas,
+semicolons or tabs. The features are
 ``features/<stream>/<video>.npy`` with streams of any name, or ``features/<video>.npy``, one stream
 called "features"; all of shape (T, D).
 """
@@ -15,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .annotated import finite, in_order, read_text
+from .annotated import in_order, subset_names
 from .features import Features, headers, open_streams
-from .findings import DataError, Finding, error
+from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan
+from .values import class_name, finite, is_missing, nfc, read_text, shown, tidy
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
 PARTS = ("train", "test")
@@ -35,50 +38,69 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS) -> Scan:
     Raises:
         DataError: a file is missing or cannot be read.
     """
-    file, home = folder / "labels.csv", folder / "features"
+    file, table, home = (folder / name for name in ("labels.csv", "segments.csv", "features"))
     streams = {p.name: p for p in sorted(home.iterdir()) if p.is_dir()} or {ONE: home}
-    segments, findings = _segments(folder / "segments.csv")
+    segments, findings = _segments(table)
     rows, found = _labels(file)
     findings += found
+    classes = tuple(sorted({name for _, labels, _ in rows.values() for name in labels}))
     for video in sorted(segments.keys() - rows.keys()):
         message = "segments of a video that labels.csv does not name"
-        findings.append(error("unlisted", folder / "segments.csv", message, "Name it", video))
+        findings.append(error("unlisted", table, message, "Name it", video))
     videos, warned = {part: [] for part in PARTS}, set()
     for video, (part, labels, duration) in rows.items():
         paths = {stream: path / f"{video}.npy" for stream, path in streams.items()}
         parts, missing = open_streams(paths, video, "Add it, or take the video out of labels.csv")
         findings += missing
-        shown = tuple(segments.get(video, ()))
-        labels = in_order((*labels, *(label for _, _, label in shown)), ())
+        rows_of_video = tuple(segments.get(video, ()))
+        if part == "test" and not labels:
+            labels = {label for _, _, label in rows_of_video} & set(classes)
         features = Features(video, parts, warned)
-        about = dict(labels=labels, segments=shown, duration=duration)
+        about = dict(labels=in_order(labels, ()), segments=rows_of_video, duration=duration)
         videos[part].append(Video(video, features, snippet_seconds=snippet_seconds, **about))
     train, test = (tuple(videos[part]) for part in PARTS)
     findings += _transposed((*train, *test))
-    classes = tuple(sorted({label for v in (*train, *test) for label in v.labels}))
     mark = fingerprint(classes, train, test, headers((*train, *test)))
-    return Scan(Dataset(folder.name, classes, train, test, mark), findings, file)
+    dataset = Dataset(folder.name, classes, train, test, mark)
+    return Scan(dataset, findings, file, segments=table if table.exists() else None)
 
 
 def _labels(file: Path) -> tuple[dict[str, tuple], list[Finding]]:
     """Subset, labels and duration of each video, in the order of the file."""
     rows, findings = {}, []
-    for number, row in _table(file, ("video", "subset", "labels"), ("duration",)):
-        video, part = row["video"], row["subset"]
-        labels = tuple(name.strip() for name in row["labels"].split(";") if name.strip())
+    table = list(_table(file, ("video", "subset", "labels"), ("duration",)))
+    parts = _parts([row["subset"] for _, row in table])
+    for (number, row), part in zip(table, parts, strict=True):
+        video, names = row["video"], [tidy(name) for name in row["labels"].split(";")]
+        absent = [name for name in names if name and is_missing(name)]
+        if absent:
+            message = f"line {number}: {shown(absent[0])} is read as no label"
+            mend = "Leave the entry empty, or name a class"
+            findings.append(warning("missing", file, message, mend, video))
         try:
             duration = finite(row["duration"]) if row.get("duration") else None
-        except (TypeError, ValueError):
-            findings.append(_wrong(file, number, row, "duration is no number", video))
+        except ValueError:
+            message = "duration is no number of seconds; leave it empty if it is unknown"
+            findings.append(_wrong(file, number, row, message, video))
             continue
-        if part not in PARTS:
+        if part is None:
             findings.append(_wrong(file, number, row, "subset is neither train nor test", video))
         elif not video or video in rows:
             message = "video is named twice" if video else "video has no name"
             findings.append(_wrong(file, number, row, message, video))
         else:
+            labels = tuple(name for name in names if not is_missing(name))
             rows[video] = part, labels, duration
     return rows, findings
+
+
+def _parts(subsets: list[str]) -> list[str | None]:
+    """ "train" or "test" of each subset; "validation" is what the other one is not."""
+    names = ["train" if name == "training" else name for name in subset_names(subsets)]
+    others = set(names) & set(PARTS)
+    validation = set(PARTS) - others if len(others) == 1 else {None}
+    part = {"train": "train", "test": "test", "validation": validation.pop()}
+    return [part.get(name) for name in names]
 
 
 def _segments(file: Path) -> tuple[dict[str, list[tuple]], list[Finding]]:
@@ -88,20 +110,23 @@ def _segments(file: Path) -> tuple[dict[str, list[tuple]], list[Finding]]:
         return segments, findings
     for number, row in _table(file, ("video", "start", "end", "label")):
         try:
-            segment = finite(row["start"]), finite(row["end"]), row["label"]
-            if not row["label"]:
-                raise ValueError
-        except (TypeError, ValueError):
-            message = "start and end are no numbers of seconds, or there is no label"
-            findings.append(_wrong(file, number, row, message, row["video"]))
-            continue
-        segments.setdefault(row["video"], []).append(segment)
+            times = [_seconds(row, name) for name in ("start", "end")]
+            segments.setdefault(row["video"], []).append((*times, class_name(row["label"])))
+        except ValueError as reason:
+            findings.append(_wrong(file, number, row, str(reason), row["video"]))
     return segments, findings
 
 
+def _seconds(row, name) -> float:
+    try:
+        return finite(row[name])
+    except ValueError:
+        raise ValueError(f"{name} is no number of seconds, such as 12.5") from None
+
+
 def _wrong(file, number, row, message, video) -> Finding:
-    shown = ",".join(row.values())
-    return error("row", file, f"line {number} ({shown}): {message}", "Correct the line", video)
+    line = shown(",".join(row.values()))[1:-1]
+    return error("row", file, f"line {number} ({line}): {message}", "Correct the line", video)
 
 
 def _table(file: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()):
@@ -112,22 +137,41 @@ def _table(file: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()
             entries.
     """
     try:
-        lines = csv.reader(io.StringIO(read_text(file)), strict=True)
-        header = [name.strip() for name in next(lines, [])]
-        rows = [(lines.line_num, [x.strip() for x in row]) for row in lines if any(row)]
+        text = read_text(file)
+        separator = max(",;\t", key=text.partition("\n")[0].count)  # "," of equals
+        lines = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+        table = [(lines.line_num, [nfc(x.strip()) for x in row]) for row in lines]
     except (OSError, ValueError, csv.Error) as reason:
         raise DataError(error("csv", file, f"no csv file ({reason})", "Save it as UTF-8")) from None
+    (_, first), *rows = table or [(0, [])]
+    header = [name.lower() for name in _without_end(first, 0)]
     allowed = set(required) | set(optional)
     if not set(required) <= set(header) <= allowed or len(set(header)) < len(header):
-        message = f"the first line is {','.join(header)!r} where {','.join(required)} was expected"
+        line = shown(separator.join(first))
+        message = f"the first line is {line} where {','.join(required)} was expected"
         mend = f"Write that line, entries separated by commas ({', '.join(optional)} may follow)"
         raise DataError(error("header", file, message, mend if optional else mend.split(" (")[0]))
-    for number, row in rows:
+    for number, row in ((number, _without_end(row, len(header))) for number, row in rows):
+        if not any(row):
+            continue
         if len(row) != len(header):
             message = f"line {number} has {len(row)} entries where {len(header)} were expected"
-            mend = 'Give each column one entry; put "quotes" around one that has a comma'
+            mend = (
+                f'Give each column one entry; put "quotes" around one that has {_name(separator)}'
+            )
             raise DataError(error("row", file, message, mend))
         yield number, dict(zip(header, row, strict=True))
+
+
+def _without_end(row: list[str], length: int) -> list[str]:
+    """The row without the empty columns that a spreadsheet leaves behind the last one."""
+    while len(row) > length and not row[-1]:
+        row = row[:-1]
+    return row
+
+
+def _name(separator: str) -> str:
+    return {",": "a comma", ";": "a semicolon", "\t": "a tab"}[separator]
 
 
 def _transposed(videos) -> list[Finding]:

@@ -22,10 +22,11 @@ import numpy as np
 from tqdm import tqdm
 
 from ..files import check_writable, write_whole
-from .annotated import finite, in_order, instances, names_of, read_json
+from .annotated import class_list, in_order, instances, read_json
 from .features import Features, headers, is_file_name, open_streams
 from .findings import DataError, Finding, error
 from .layout import Layout, Scan
+from .values import class_names, finite, nfc, pair_of_times, shown
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
 FORMAT = 1
@@ -45,12 +46,12 @@ def scan(folder: Path) -> Scan:
         mend = "Put the features of each video in features/<stream>/<video>.npy"
         raise DataError(error("streams", folder / "features", "no folder of a stream", mend))
     videos, findings, warned = {part: [] for part in PARTS}, [], set()
-    for video, entry in entries.items():
+    for video, entry in entries:
         try:
             about, found = _video(video, entry, classes, file)
             part = videos[entry["subset"]]
         except (KeyError, TypeError, ValueError, AttributeError) as reason:
-            message = f"an entry that cannot be read ({reason!r})"
+            message = f"an entry that cannot be read ({shown(reason, 300)})"
             mend = 'Give it "subset": "train" or "test", and "labels" or "segments"'
             findings.append(error("entry", file, message, mend, video))
             continue
@@ -134,29 +135,34 @@ def _entry(video: Video, part: str) -> dict:
     }
 
 
-def _read(file: Path) -> tuple[str, tuple[str, ...], dict]:
+def _read(file: Path) -> tuple[str, tuple[str, ...], list[tuple[str, dict]]]:
     content = read_json(file)
     try:
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']!r} where {FORMAT} is known")
-        entries = dict(content["videos"].items())
-        return str(content["name"]), names_of(content["classes"]), entries
+        entries = [(nfc(video), entry) for video, entry in content["videos"].items()]
+        name, classes = content["name"], content["classes"]
+        if not isinstance(name, str) or not isinstance(classes, list):
+            raise ValueError(f"name {shown(name)}, classes {shown(classes)}")
     except (KeyError, TypeError, ValueError, AttributeError) as reason:
-        message = f'no json {{"format": 1, "name", "classes", "videos"}} ({reason!r})'
+        message = f'no json {{"format": 1, "name", "classes", "videos"}} ({shown(reason, 300)})'
         raise DataError(error("json", file, message, "Write it again with convert")) from None
+    return name, class_list(classes, file), entries
 
 
 def _video(name, entry, classes, file) -> tuple[dict, list[Finding]]:
     if entry["subset"] not in PARTS or not is_file_name(name):
-        raise ValueError(f"subset {entry['subset']!r} of a video named {name!r}")
-    rows = [(start, end, label) for start, end, label in entry.get("segments", [])]
-    times, labels = [row[:2] for row in rows], names_of([row[2] for row in rows])
-    segments, found = instances(name, file, times, labels)
-    labels = names_of(entry["labels"]) if "labels" in entry else in_order(labels, classes)
-    for label in sorted({*labels, *(s[2] for s in segments)} - set(classes)):
+        raise ValueError(f"subset {shown(entry['subset'])} of a video named {shown(name)}")
+    rows = entry.get("segments", [])
+    if not isinstance(rows, list) or not all(isinstance(x, list) and len(x) == 3 for x in rows):
+        raise ValueError(f"segments {shown(rows)} where [[start, end, label], ..] was expected")
+    segments, found = instances(name, file, [x[:2] for x in rows], [x[2] for x in rows])
+    labels = in_order((s[2] for s in segments), classes)
+    labels = class_names(entry["labels"]) if "labels" in entry else labels
+    for label in sorted(set(labels) - set(classes)):
         mend = 'Correct it, or add the class to "classes"'
         found.append(error("class", file, f"class {label!r} is not in the list", mend, name))
-    ambiguous = tuple((finite(start), finite(end)) for start, end in entry.get("ambiguous", []))
+    ambiguous = tuple(pair_of_times(pair) for pair in entry.get("ambiguous", []))
     step = finite(entry.get("snippet_seconds", SNIPPET_SECONDS))
     duration = finite(entry["duration"]) if "duration" in entry else None
     if step <= 0:

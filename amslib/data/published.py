@@ -6,7 +6,7 @@ import hashlib
 from typing import NamedTuple
 
 from .findings import Finding, warning
-from .oddities import plain
+from .labels import plain
 from .video import Dataset
 
 

@@ -135,7 +135,9 @@ def _likely_step(videos) -> float:
 
 
 def segment_findings(videos: Sequence[Video], file) -> list[Finding]:
-    """Segments that end more than a snippet past the end of their video, the worst first."""
+    """Segments that end more than a snippet past the end of their video, the worst first; and
+    others that start when it is over.
+    """
     found = []
     for video in videos:
         length = video.duration or _covered(video, video.snippet_seconds)
@@ -146,22 +148,35 @@ def segment_findings(videos: Sequence[Video], file) -> list[Finding]:
             mend = "They are kept as annotated; correct the times, or snippet_seconds, if wrong"
             finding = warning("past the end", file, message, mend, video.id)
             found.append((length - end, finding))
+        bound = video.duration or length + video.snippet_seconds
+        late = [s for s in video.segments if s[0] >= bound and s not in past]
+        if late and length:
+            message = f"{len(late)} segments start when the video is over ({late[0]})"
+            mend = "No detection can match them; correct the times"
+            found.append((0.0, warning("starts past the end", file, message, mend, video.id)))
     return [finding for _, finding in sorted(found, key=lambda pair: pair[0])]
 
 
+def start_findings(videos: Sequence[Video], file) -> list[Finding]:
+    """Segments that start before their video."""
+    found = []
+    for video in videos:
+        early = [s for s in video.segments if s[0] < 0]
+        if early:
+            message = f"{len(early)} segments start before the video ({early[0]})"
+            mend = "They are kept as annotated; correct the times if they are wrong"
+            found.append(warning("before the start", file, message, mend, video.id))
+    return found
+
+
 def annotation_findings(train: Sequence[Video], test: Sequence[Video], file) -> list[Finding]:
-    """Training videos without a label, videos that last no time, and videos named twice."""
+    """Videos that last no time, and videos named twice."""
     found = []
     for video in (*train, *test):
         if video.duration is not None and not video.duration > 0:
             mend = "Give its length in seconds, or none"
             message = f"a duration of {video.duration} s"
             found.append(error("no duration", file, message, mend, video.id))
-    for video in train:
-        if not video.labels:
-            mend = "Label it, or take it out of the training videos"
-            message = "a training video without a label teaches only absence"
-            found.append(warning("no label", file, message, mend, video.id))
     for name, count in Counter(v.id for v in (*train, *test)).items():
         if count > 1:
             mend = "Keep it once, in training or in test"

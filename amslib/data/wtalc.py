@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .annotated import Annotations, finite, in_order, instances, read_intervals, split
+from .annotated import Annotations, class_list, in_order, instances, read_intervals, split
 from .arrays import read_array, read_header
 from .features import STREAMS, Features, JointFile, JointHalf, glimpse
 from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan, only
+from .values import class_names, finite, nfc, shown
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
 FEATURES, ANNOTATIONS = "-I3D-JOINTFeatures.npy", "-Annotations"
@@ -50,10 +51,10 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS, stream_order=STREAMS)
         parts = {s: JointHalf(joint, row, half) for half, s in enumerate(stream_order)}
         features = Features(video.id, parts, warned)
         videos.append(replace(video, features=features, snippet_seconds=snippet_seconds))
-    train, test = split(annotations._replace(videos=videos), folder)
+    train, test, found = split(annotations._replace(videos=videos), folder)
     mark = fingerprint(annotations.classes, train, test, header, glimpse(file))
     dataset = Dataset(name, annotations.classes, train, test, mark)
-    return Scan(dataset, annotations.findings, folder, joint)
+    return Scan(dataset, annotations.findings + found, folder, joint)
 
 
 def read_annotation_folder(folder: Path) -> Annotations:
@@ -70,11 +71,13 @@ def read_annotation_folder(folder: Path) -> Annotations:
         row = dict(zip(columns, values, strict=True))
         try:
             video, found = _video(row, classes, ambiguous, folder)
-            subset = _text(row["subset"]).lower()
+            subset = _text(row["subset"])
         except (TypeError, ValueError, IndexError) as reason:
-            message = f"entries that cannot be read ({reason!r})"
-            mend = "Take all files from the same release"
-            wrong = error("entry", folder, message, mend, str(row["videoname"]))
+            message = f"entries that cannot be read ({shown(reason, 300)})"
+            mend = "Correct them, or take all files from the same release"
+            name = row["videoname"]
+            name = name.decode("utf8", "replace") if isinstance(name, bytes) else str(name)
+            wrong = error("entry", folder, message, mend, name)
             raise DataError(wrong) from None
         videos.append(video)
         subsets.append(subset)
@@ -84,9 +87,10 @@ def read_annotation_folder(folder: Path) -> Annotations:
 
 def _class_list(file: Path) -> tuple[str, ...]:
     try:
-        return tuple(_text(name) for name in np.ravel(read_array(file)))
-    except UnicodeDecodeError as reason:
+        names = [_text(name) for name in np.ravel(read_array(file))]
+    except (TypeError, UnicodeDecodeError) as reason:
         raise DataError(error("text", file, f"no names ({reason})", "Get the file again")) from None
+    return class_list(names, file)
 
 
 def _columns(folder):
@@ -105,11 +109,11 @@ def _columns(folder):
 
 
 def _video(row, classes, ambiguous, folder) -> tuple[Video, list[Finding]]:
-    name = _text(row["videoname"])
+    name = nfc(_text(row["videoname"]))
     names = _texts(row["labels"])
     segments, found = instances(name, folder / "segments.npy", _list(row["segments"]), names)
-    labels_all = _texts(row.get("labels_all"))
-    labels = in_order(names or labels_all, classes)
+    labels_all = class_names(_texts(row.get("labels_all")))
+    labels = in_order([label for *_, label in segments] or labels_all, classes)
     for label in labels:
         if label not in classes:
             message = f"class {label!r} is not in classlist.npy"
@@ -143,7 +147,9 @@ def ambiguous_alone(folder: Path, dataset: Dataset) -> list[Finding]:
 
 
 def _list(value) -> list:
-    return list(value) if isinstance(value, list | tuple | np.ndarray) else []
+    if value is not None and not isinstance(value, list | tuple | np.ndarray):
+        raise TypeError(f"{shown(value)} where a list was expected")
+    return [] if value is None else list(value)
 
 
 def _texts(value) -> tuple[str, ...]:
@@ -151,6 +157,8 @@ def _texts(value) -> tuple[str, ...]:
 
 
 def _text(value) -> str:
+    if not isinstance(value, bytes | str):
+        raise TypeError(f"{shown(value)} where a text was expected")
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
