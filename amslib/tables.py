@@ -172,9 +172,22 @@ def _seeds(seeds: set[int]) -> str:
     return "seeds " + (f"{low}–{high}" if whole else ", ".join(map(str, sorted(seeds))))
 
 
-def count(n: int, what: str) -> str:
-    """How many, "1 video" or "2 videos"."""
-    return f"{n} {what}" + "s" * (n != 1)
+def change(before: float, after: float, scale: float = 100) -> str:
+    """A share then and now, in percent: "26.1 → 25.4"; a dash where it is nan.
+
+    >>> change(0.261, 0.254), change(0.5, float("nan"))
+    ('26.1 → 25.4', '50.0 → –')
+    """
+    return " → ".join("–" if v != v else f"{scale * v:.1f}" for v in (before, after))
+
+
+def count(n: int, what: str, several: str = "") -> str:
+    """How many, "1 video" or "2 videos"; `several` is an irregular plural.
+
+    >>> count(2, "video"), count(1, "class", "classes"), count(0, "class", "classes")
+    ('2 videos', '1 class', '0 classes')
+    """
+    return f"{n} {what if n == 1 else several or what + 's'}"
 
 
 def _each(texts: Iterable[str]) -> str:
