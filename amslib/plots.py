@@ -8,16 +8,49 @@ imports matplotlib and seaborn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import cycle
 
-import matplotlib.pyplot as plt
-import seaborn
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from torch import Tensor
 
 from .statistics import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Estimate, estimate
+
+INLINE = "module://matplotlib_inline.backend_inline"
+
+
+@contextmanager
+def _quietly(name: str) -> Iterator[None]:
+    """Keep a library's log below errors to itself."""
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    yield
+    log.setLevel(level)
+
+
+def _in_a_page() -> bool:
+    """Whether this is a Jupyter kernel in which nothing has chosen a backend yet."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    return hasattr(shell, "kernel") and "matplotlib.pyplot" not in sys.modules
+
+
+# Where its folder cannot be written, Matplotlib makes a temporary one, with a font cache to fill,
+# and says so on stderr, which would become part of a page.
+with _quietly("matplotlib"):
+    if _in_a_page():  # any other backend, which MPLBACKEND may ask for, loses the figures of a page
+        os.environ["MPLBACKEND"] = INLINE
+        import matplotlib
+
+        matplotlib.use(INLINE)  # where something has imported it before
+    import matplotlib.pyplot as plt
+    import seaborn
+    from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection
 
 # Okabe and Ito's colours, told apart by every kind of colour vision, darkest contrast first
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"

@@ -66,9 +66,10 @@ check(globals(), eta=(float, 0, 10), count=(int, 1, None))
 ---
 print([round(eta * n, 2) for n in range(count)])
 ---
-import matplotlib.pyplot as plt
+from amslib import plots
 
-_ = plt.figure(figsize=(2, 1)).subplots().plot([0, eta])
+(ax,) = plots.figure(1.0)
+_ = ax.plot([0, eta])
 """
 
 
