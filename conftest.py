@@ -7,8 +7,24 @@ import os
 import pytest
 import torch
 
+from amslib.kernels import PINNED, can_be_pinned
+
 # A chapter whose records are missing stops; it would train for hours. Kernels inherit it.
 os.environ["AMSLIB_RECORDS"] = "committed"
+
+
+def pytest_configure(config):
+    """Kernels that nbval starts compute as those did that wrote the outputs."""
+    if config.getoption("nbval", False) and can_be_pinned():
+        os.environ.update(PINNED)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says how records were compared, which depends on the machine."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "compared":
+                terminalreporter.write_line(text)
 
 
 def pytest_collection_modifyitems(items):

@@ -67,8 +67,8 @@ def render(root: Path = ROOT) -> str:
 def _summary(known: dict[str, dict]) -> str:
     pinned = sum(about["made"].get("pinned", False) for about in known.values())
     return (
-        f"## Records\n\n{len(known)} records, {_duration(known.values())} of computing, {pinned} of "
-        "them with [pinned kernels](../notebooks/18_determinism.ipynb). Configs of a seed are "
+        f"## Records\n\n{len(known)} records, {_duration(known.values())} of computing, {pinned} "
+        "of them with [pinned kernels](../notebooks/18_determinism.ipynb). Configs of a seed are "
         "trained side by side; the time of a record is its share of that, and its own scoring."
     )
 
