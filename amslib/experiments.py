@@ -12,6 +12,7 @@ from dataclasses import replace
 from .config import Config
 
 DEFAULT = Config()
+TINY = Config(steps_per_epoch=20)  # on synthetic-tiny: the smallest record, of chapter 3
 ETAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)  # Fig. 5
 FIG_4_ITERATIONS = 4
 DOSES = (0.0, 0.6, 1.0)  # incompleteness of the generated data

@@ -8,7 +8,6 @@ import pytest
 import write_status
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-
 KEYS = ("0123456789abcdef", "0123456789abcde0", "0123456789abcde1")
 
 

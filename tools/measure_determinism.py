@@ -25,13 +25,18 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
+from tqdm import tqdm
 
-from amslib import Config, Dataset, evaluate, load, train
+from amslib import Config, Dataset, evaluate, experiments, load, train
+from amslib.kernels import PINNED, can_be_pinned
 from amslib.machine import CHOICES, described
 from amslib.method import method_fingerprint
+from amslib.workers import processes
 
 OUT = Path(__file__).parents[1] / "book" / "_static" / "determinism.json"
 REFERENCE = "reference"
+PINNED_SETTING = "pinned kernels"
+TRAININGS = 40  # of the spread
 NOISE = 1e-7  # relative, about one unit in the last place of float32
 SCALES = {
     "short": ("synthetic-tiny", Config(steps_per_epoch=20, epochs_zero=5, epochs=2, iterations=2)),
@@ -82,6 +87,14 @@ def settings(level: str, cuda: bool) -> list[Setting]:
         Setting("beside another config", beside=1),
         Setting(f"features changed by {NOISE:g}", noise=NOISE),
     ]
+    if can_be_pinned():
+        pins = dict(variables=tuple(PINNED.items()))
+        found += [
+            Setting(PINNED_SETTING, **pins),
+            Setting(
+                f"{PINNED_SETTING}, beside another config", **pins, beside=1, of=PINNED_SETTING
+            ),
+        ]
     if cuda:
         found += [
             Setting(CUDA[0], device="cuda"),
@@ -139,9 +152,9 @@ def _run(setting: Setting, dataset: Dataset, config: Config):
     return train(dataset, [config, *others], 0, setting.device)[0]
 
 
-def shaken(dataset: Dataset, noise: float) -> Dataset:
+def shaken(dataset: Dataset, noise: float, seed: int = 0) -> Dataset:
     """Every feature times 1 + noise, standard normal in units of `noise`."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
 
     def changed(video):
         features = {
@@ -187,9 +200,24 @@ def _pairs(one: dict, other: dict, start: str) -> list[tuple[np.ndarray, np.ndar
     return [(one[name], other[name]) for name in other if name.startswith(start)]
 
 
+def spread(trainings: int = TRAININGS) -> dict:
+    """Final scores of the config of the smallest committed record, each on features that differ by
+    one rounding: what another way of rounding may give. With pinned kernels, in all cores.
+    """
+    with processes() as pool:
+        scores = list(tqdm(pool.map(_shaken_map, range(trainings)), total=trainings, disable=None))
+    return {"data": "synthetic-tiny", "noise": NOISE, "map": scores}
+
+
+def _shaken_map(seed: int) -> list[float]:
+    dataset = shaken(load("synthetic-tiny"), NOISE, seed)
+    run = train(dataset, experiments.TINY, 0, "cpu")
+    return [round(float(x), 6) for x in evaluate(run.predict(dataset.test), dataset.test).map]
+
+
 def started(setting: Setting, scale: str, path: Path) -> str | None:
     """Train in a process of its own; what it raised, if it did."""
-    kept = {name: value for name, value in os.environ.items() if name not in CHOICES}
+    kept = {name: value for name, value in os.environ.items() if name not in (*CHOICES, *PINNED)}
     words = [sys.executable, __file__, "--one", setting.name, "--scale", scale, "--keep", str(path)]
     told = subprocess.run(
         words, env=kept | dict(setting.variables), stderr=subprocess.PIPE, text=True
@@ -227,7 +255,7 @@ def measured(full: bool, keep: Path | None, folder: Path) -> dict:
     """All settings on this machine."""
     found = settings(torch.backends.cpu.get_cpu_capability(), torch.cuda.is_available())
     told = {"method": method_fingerprint(), "made": described("cpu")}
-    told |= {"noise": NOISE, "scales": {}, "elsewhere": []}
+    told |= {"noise": NOISE, "scales": {}, "elsewhere": [], "spread": spread()}
     for scale in ("short", "full") if full else ("short",):
         inside = folder / scale
         inside.mkdir()
@@ -250,7 +278,7 @@ def elsewhere(there: Path, folder: Path) -> dict:
     """This machine's short training against the same of a machine that kept it."""
     cuda = torch.cuda.is_available()
     found = settings(torch.backends.cpu.get_cpu_capability(), cuda)
-    names = {REFERENCE, "2 threads", *CUDA}
+    names = {REFERENCE, PINNED_SETTING, "2 threads", *CUDA}
     chosen = [s for s in found if s.name in names or s.name.startswith("kernels")]
     made = described("cuda" if cuda else "cpu")
     return {"made": made, "rows": rows("short", chosen, folder, there)}

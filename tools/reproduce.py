@@ -66,7 +66,7 @@ class Grid(NamedTuple):
         run_grid(self.configs, self.seeds, self.load(), executor, folder)
 
 
-AMS, TINY = Config(), Config(steps_per_epoch=20)
+AMS, TINY = Config(), experiments.TINY
 PAPER = tuple(experiments.paper_grid(AMS))
 ALTERNATIVES = [c for others in experiments.ledger(AMS).values() for c in others.values()]
 GRIDS = {
