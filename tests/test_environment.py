@@ -142,8 +142,13 @@ def test_the_promised_commands_exist():
 
 def test_workflows_use_the_same_commands():
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
-    for job, command in {"test": ".ci/run", "book": "make book"}.items():
+    commands = {"test": "env ${{ matrix.settings }} .ci/run", "book": "make book"}
+    for job, command in commands.items():
         assert command in [step.get("run") for step in jobs[job]["steps"]]
+    assert [entry["settings"] != "" for entry in jobs["test"]["strategy"]["matrix"]["include"]] == [
+        False,
+        True,
+    ]
     assert set(jobs["deploy"]["needs"]) == {"test", "book"}
 
 

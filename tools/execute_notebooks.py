@@ -9,10 +9,13 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from amslib.kernels import PINNED, can_be_pinned
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = [*sorted(ROOT.glob("notebooks/*.ipynb")), *sorted(ROOT.glob("book/*.ipynb"))]
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 UNSET = ("MPLBACKEND", "PYTHONWARNINGS")  # settings of a shell that change what a page shows
+PINS = PINNED if can_be_pinned() else {}  # so that nbval finds the same digits elsewhere
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -54,7 +57,7 @@ def execute(path: Path) -> None:
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": path.parent}},
-    ).execute(env={name: value for name, value in os.environ.items() if name not in UNSET})
+    ).execute(env={k: v for k, v in os.environ.items() if k not in UNSET} | PINS)
     if lost := without_figure(notebook):
         raise ValueError(
             f"{path}: no figure in cell {', '.join(lost)}, which has a caption for one; the "
