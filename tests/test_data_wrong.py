@@ -140,7 +140,7 @@ def test_nan_is_found_when_the_stream_is_first_read(tmp_path):
     np.save(feature_file(folder, "video_a", "flow"), array)
     video = load(folder).train[0]
     assert video.features["rgb"].shape == (20, 8)
-    pattern = r"flow.video_a\.npy: video_a: row 5 is not finite \(2 of 20 rows\)\. Extract"
+    pattern = r"flow.video_a\.npy: video_a: row 5 is not finite \(2 of 20 rows of flow\)\. Extract"
     for _ in range(2):
         with pytest.raises(DataError, match=pattern):
             video.features["flow"]
@@ -160,7 +160,7 @@ def test_zero_rows_are_warned_of_once_per_data_set(tmp_path):
     for video in ("video_a", "video_b"):
         np.save(feature_file(folder, video, "rgb"), np.pad(features(video, "rgb")[:-2], PAD))
     one, two = load(folder).train
-    with pytest.warns(DataWarning, match=r"video_a: row 18 is zero throughout \(2 of 20 rows\)"):
+    with pytest.warns(DataWarning, match=r"video_a: row 18 is zero throughout \(2 of 20 rows of rgb\)"):
         one.features["rgb"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

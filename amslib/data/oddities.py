@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .findings import Finding, warning
+from .paths import visible
 from .rules import parts_of
 from .video import Dataset, Video
 
@@ -110,9 +111,9 @@ def unlisted_files(videos: Sequence[Video]) -> list[Finding]:
     names = {video.id for video in videos}
     paths = [Path(part.path) for v in videos for part in parts_of(v).values()]
     known, found = set(paths), []
-    for folder in sorted({path.parent for path in paths if path.suffix == ".npy"}):
-        extra = sorted(path.name for path in folder.glob("*.npy") if path not in known)
-        extra = [name for name in extra if name.removesuffix(".npy") not in names]
+    for folder in sorted({path.parent for path in paths if path.suffix.lower() == ".npy"}):
+        extra = sorted(path.name for path in visible(folder, "*.npy") if path not in known)
+        extra = [name for name in extra if name[: -len(".npy")] not in names]
         if extra and len(known) > 1:
             shown = ", ".join(extra[:3]) + (", .." if len(extra) > 3 else "")
             message = f"{len(extra)} arrays of no training or test video ({shown})"

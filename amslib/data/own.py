@@ -3,8 +3,8 @@
 ``labels.csv`` has the columns video, subset ("train" or "test"), labels (several are separated by
 ";", none is fine for a test video) and, if known, duration in seconds. ``segments.csv`` has the
 columns video, start, end, label, in seconds; training never reads it. The features are
-``features/<stream>/<video>.npy`` with streams of any name, or ``features/<video>.npy``, one stream
-called "features"; all of shape (T, D).
+``features/<stream>/<video>.npy`` with streams of any name (rgb and flow in capitals or not), or
+``features/<video>.npy``, one stream called "features"; all of shape (T, D).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .annotated import finite, in_order, read_text
-from .features import Features, headers, open_streams
+from .features import Features, contents, open_streams, stream_folders
 from .findings import DataError, Finding, error
 from .layout import Layout, Scan
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
@@ -36,8 +36,10 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS) -> Scan:
         DataError: a file is missing or cannot be read.
     """
     file, home = folder / "labels.csv", folder / "features"
-    streams = {p.name: p for p in sorted(home.iterdir()) if p.is_dir()} or {ONE: home}
+    streams, loose = stream_folders(home)
+    streams = streams or {ONE: home}
     segments, findings = _segments(folder / "segments.csv")
+    findings += loose
     rows, found = _labels(file)
     findings += found
     for video in sorted(segments.keys() - rows.keys()):
@@ -56,7 +58,7 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS) -> Scan:
     train, test = (tuple(videos[part]) for part in PARTS)
     findings += _transposed((*train, *test))
     classes = tuple(sorted({label for v in (*train, *test) for label in v.labels}))
-    mark = fingerprint(classes, train, test, headers((*train, *test)))
+    mark = fingerprint(classes, train, test, contents((*train, *test)))
     return Scan(Dataset(folder.name, classes, train, test, mark), findings, file)
 
 

@@ -23,9 +23,10 @@ from tqdm import tqdm
 
 from ..files import check_writable, write_whole
 from .annotated import finite, in_order, instances, names_of, read_json
-from .features import Features, headers, is_file_name, open_streams
+from .features import Features, contents, is_file_name, open_streams, stream_folders
 from .findings import DataError, Finding, error
 from .layout import Layout, Scan
+from .rules import Fix, step_fixes
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
 FORMAT = 1
@@ -40,11 +41,11 @@ def scan(folder: Path) -> Scan:
     """
     file = folder / "dataset.json"
     name, classes, entries = _read(file)
-    streams = sorted(p.name for p in (folder / "features").iterdir() if p.is_dir())
+    streams, loose = stream_folders(folder / "features")
     if not streams:
         mend = "Put the features of each video in features/<stream>/<video>.npy"
         raise DataError(error("streams", folder / "features", "no folder of a stream", mend))
-    videos, findings, warned = {part: [] for part in PARTS}, [], set()
+    videos, findings, warned = {part: [] for part in PARTS}, loose, set()
     for video, entry in entries.items():
         try:
             about, found = _video(video, entry, classes, file)
@@ -54,13 +55,18 @@ def scan(folder: Path) -> Scan:
             mend = 'Give it "subset": "train" or "test", and "labels" or "segments"'
             findings.append(error("entry", file, message, mend, video))
             continue
-        paths = {s: folder / "features" / s / f"{video}.npy" for s in streams}
+        paths = {stream: path / f"{video}.npy" for stream, path in streams.items()}
         parts, missing = open_streams(paths, video, "Add it, or take the video out of dataset.json")
         part.append(Video(video, Features(video, parts, warned), **about))
         findings += found + missing
     train, test = (tuple(videos[part]) for part in PARTS)
-    mark = fingerprint(classes, train, test, headers((*train, *test)))
+    mark = fingerprint(classes, train, test, contents((*train, *test)))
     return Scan(Dataset(name, classes, train, test, mark), findings, file)
+
+
+def fixes(videos: Sequence[Video], options: Mapping) -> list[Fix]:
+    """Other seconds from one snippet to the next, which stand in the json."""
+    return step_fixes(videos, "Set snippet_seconds of the videos in dataset.json to {}")
 
 
 def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
@@ -171,4 +177,6 @@ def _video(name, entry, classes, file) -> tuple[dict, list[Finding]]:
     }, found
 
 
-LAYOUT = Layout("amslib", ("dataset.json", "features/*/"), scan)
+LAYOUT = Layout(
+    "amslib", ("dataset.json", "features/*/"), scan, "snippet_seconds in dataset.json", fixes
+)
