@@ -184,9 +184,10 @@ def test_a_segment_past_the_end_is_kept_and_warned_of(tmp_path, durations):
     database = read_database(folder)
     database["video_c"]["annotations"][1]["segment"] = ["3.0", "60"]
     write_database(folder, database)
-    pattern = r"gt\.json: video_c: 1 segments end after the video \(60 s of .* They are kept"
+    other = "the duration" if durations else "snippet_seconds"
+    pattern = rf"gt\.json: video_c: 1 segments end after .*\(60 s of .* times, or {other}, if wrong"
     with pytest.warns(DataWarning, match=pattern) as warned:
-        dataset = load(folder)
+        dataset = load(folder, snippet_seconds=0.64)
     assert len(warned) == 1
     assert dataset.test[0].segments[1] == (3.0, 60.0, "Jump")
 
@@ -197,7 +198,7 @@ def test_the_same_in_a_joint_file(tmp_path, duration):
     changed = {"segments": segments} | ({"duration": None} if duration is None else {})
     folder = write_wtalc(tmp_path, **changed)
     with pytest.warns(DataWarning, match=r"video_b: 1 segments end after the video") as warned:
-        dataset = load(folder)
+        dataset = load(folder, snippet_seconds=0.64)
         video = dataset.train[1]
         assert video.features["rgb"].shape == (31, 8)
     assert len(warned) == 1

@@ -31,8 +31,10 @@ LAYOUTS = tuple(m.LAYOUT for m in (plain, own, wtalc, basnet, acmnet, actionform
 def load(source: str | Path, **options) -> Dataset:
     """A data set: generated, or real features in one of the layouts of the field.
 
-    Features are opened when they are asked for; memory-mapped, except for W-TALC's one file, which
-    is read whole the first time, and CMCS's npz, which are read each time (`convert` them). What
+    Every byte of the features is hashed for the fingerprint, by all processors, once in a process
+    as long as a file does not change. Arrays are opened when they are asked for; memory-mapped,
+    except for W-TALC's one file, which is read whole the first time, and CMCS's npz, which are read
+    each time (`convert` them). What
     headers and annotations show to be wrong is raised or warned of here, what only the values show
     (NaN) when they are first read.
 

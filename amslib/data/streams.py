@@ -43,7 +43,7 @@ def swapped(means: Sequence[tuple[str, Mapping[str, np.ndarray]]], file) -> list
 def turned(margin: np.ndarray) -> np.ndarray:
     """Indices of the videos whose margin (videos,) is that of the others with the sign turned."""
     size = abs(margin)
-    usual, spread = np.median(size), size.std()
+    usual, spread = np.median(size), size.std(ddof=1)
     unsure = (size < UNSURE * usual).sum()
     if usual < APART * spread or unsure > len(margin) / 200:
         return np.array([], int)
