@@ -103,7 +103,8 @@ def annotation_rules(found: Scan) -> list[Finding]:
     findings += stream_findings(found.dataset.streams, file)
     if found.step_assumed and not timed:
         message = f"snippets are taken to last {SNIPPET_SECONDS:g} s (16 frames at 25 fps)"
-        mend = f"No duration confirms it; pass snippet_seconds, or write it into {STATED}"
+        stated = '{"snippet_seconds": ..}'
+        mend = f"No duration confirms it; pass snippet_seconds, or write {stated} into {STATED}"
         findings.append(warning("snippet length", file, message, mend))
     return findings
 

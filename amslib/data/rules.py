@@ -96,7 +96,7 @@ def value_findings(video: str, path, array: np.ndarray, stream: str) -> list[Fin
     if wrong.size:
         message, mend = f"row {wrong[0]} is not finite", "Extract the video again"
         if np.isfinite(array[wrong[0]]).all():
-            message += f" in float32, the type that is computed in, but {array.dtype}"
+            message += f" in float32, to which its {array.dtype} values are converted"
             mend += ", or divide all features by one number"
         found.append(error("nan", path, f"{message} ({wrong.size} {of})", mend, video))
     zero = np.flatnonzero(_by_row(array, lambda rows: ~rows.any(axis=1)))
