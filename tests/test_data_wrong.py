@@ -160,7 +160,9 @@ def test_zero_rows_are_warned_of_once_per_data_set(tmp_path):
     for video in ("video_a", "video_b"):
         np.save(feature_file(folder, video, "rgb"), np.pad(features(video, "rgb")[:-2], PAD))
     one, two = load(folder).train
-    with pytest.warns(DataWarning, match=r"video_a: row 18 is zero throughout \(2 of 20 rows of rgb\)"):
+    with pytest.warns(
+        DataWarning, match=r"video_a: row 18 is zero throughout \(2 of 20 rows of rgb\)"
+    ):
         one.features["rgb"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

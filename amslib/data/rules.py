@@ -15,6 +15,7 @@ from .video import Video
 
 # seconds from one snippet to the next, the most usual first
 STEPS = [frames / fps for fps in (25, 30, 24) for frames in (16, 8, 4, 32, 64)]
+STEPS += [0.5, 1, 0.25, 0.2, 0.1, 2, 4, 5]
 BLOCK = 2**21  # values converted at a time
 EXTREME = 1e6  # no network gives features like that
 FEWEST = 10  # videos, to wonder that all segments lie in their first halves
