@@ -399,7 +399,7 @@ def _print_report(report: Report) -> None:
         )
         text = ", ".join(f"{report.counts[name][kind]} {kind}" for kind in kinds)
         out.print(f"{name}: {text}", soft_wrap=True)
-    for sentence in report.agreed:
+    for sentence in filter(None, (report.snippets, *report.agreed)):
         _print_wrapped(sentence)
     for group in report.problems:
         _print_problem(group)

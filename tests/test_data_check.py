@@ -36,6 +36,8 @@ def test_good_data_have_counts_and_no_findings(tmp_path, write):
         "ok": True,
         "counts": COUNTS,
         "agreed": [],
+        "snippets": "a snippet lasts 0.64 s, assumed (16 frames at 25 fps): "
+        "pass snippet_seconds if yours differ",
         "findings": [],
     }
 

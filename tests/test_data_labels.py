@@ -37,6 +37,7 @@ def write_own(folder: Path, labels: str = LABELS, segments: str | None = None) -
     for video in PARTS:
         np.save(folder / "features" / f"{video}.npy", features(video, ""))
     (folder / "labels.csv").write_text(labels, encoding="utf-8")
+    (folder / "options.json").write_text('{"snippet_seconds": 0.5}')
     if segments is not None:
         (folder / "segments.csv").write_text(SEG + segments, encoding="utf-8")
     return folder
@@ -522,7 +523,7 @@ def test_times_outside_the_video(tmp_path, durations):
     database["video_c"]["annotations"][0]["segment"] = [9, 2]
     write_database(folder, database)
     with pytest.warns(DataWarning) as warned:
-        load(folder)
+        load(folder, snippet_seconds=0.64)
     messages = [str(w.message) for w in warned]
     assert any("video_b: 1 segments start before the video ((-3.0, 2.0" in m for m in messages)
     assert any("video_c: 1 segments start when the video is over" in m for m in messages)

@@ -140,7 +140,7 @@ def test_nan_is_found_when_the_stream_is_first_read(tmp_path):
     np.save(feature_file(folder, "video_a", "flow"), array)
     video = load(folder).train[0]
     assert video.features["rgb"].shape == (20, 8)
-    pattern = r"flow.video_a\.npy: video_a: row 5 is not finite \(2 of 20 rows\)\. Extract"
+    pattern = r"flow.video_a\.npy: video_a: row 5 is not finite \(2 of 20 rows of flow\)\. Extract"
     for _ in range(2):
         with pytest.raises(DataError, match=pattern):
             video.features["flow"]
@@ -160,7 +160,9 @@ def test_zero_rows_are_warned_of_once_per_data_set(tmp_path):
     for video in ("video_a", "video_b"):
         np.save(feature_file(folder, video, "rgb"), np.pad(features(video, "rgb")[:-2], PAD))
     one, two = load(folder).train
-    with pytest.warns(DataWarning, match=r"video_a: row 18 is zero throughout \(2 of 20 rows\)"):
+    with pytest.warns(
+        DataWarning, match=r"video_a: row 18 is zero throughout \(2 of 20 rows of rgb\)"
+    ):
         one.features["rgb"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -184,9 +186,10 @@ def test_a_segment_past_the_end_is_kept_and_warned_of(tmp_path, durations):
     database = read_database(folder)
     database["video_c"]["annotations"][1]["segment"] = ["3.0", "60"]
     write_database(folder, database)
-    pattern = r"gt\.json: video_c: 1 segments end after the video \(60 s of .* They are kept"
+    other = "the duration" if durations else "snippet_seconds"
+    pattern = rf"gt\.json: video_c: 1 segments end after .*\(60 s of .* times, or {other}, if wrong"
     with pytest.warns(DataWarning, match=pattern) as warned:
-        dataset = load(folder)
+        dataset = load(folder, snippet_seconds=0.64)
     assert len(warned) == 1
     assert dataset.test[0].segments[1] == (3.0, 60.0, "Jump")
 
@@ -197,7 +200,7 @@ def test_the_same_in_a_joint_file(tmp_path, duration):
     changed = {"segments": segments} | ({"duration": None} if duration is None else {})
     folder = write_wtalc(tmp_path, **changed)
     with pytest.warns(DataWarning, match=r"video_b: 1 segments end after the video") as warned:
-        dataset = load(folder)
+        dataset = load(folder, snippet_seconds=0.64)
         video = dataset.train[1]
         assert video.features["rgb"].shape == (31, 8)
     assert len(warned) == 1

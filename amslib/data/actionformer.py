@@ -11,19 +11,24 @@ features) are read where they are there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from .annotated import Annotations, class_list, read_lines, split
 from .database import AMBIGUOUS, read_database
-from .features import STREAMS, Features, headers, open_halves
+from .features import STREAMS, Features, contents, open_halves
 from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan, only
+from .paths import visible
+from .rules import Fix
 from .values import finite
 from .video import Dataset, Video, fingerprint
 
 JSON, FEATURES = "annotations/*.json", ("*features*/*.npy", "*features*/*/*.npy")
 BLOCKED = "missing_files.txt"
+RATES, STRIDES = (30, 25, 24, 60, 50, 15, 12.5, 10), (4, 16, 8, 1, 2, 32)  # usual ones
 
 
 def scan(folder: Path, *, stride=4, window=16, fps=None, stream_order=STREAMS) -> Scan:
@@ -51,7 +56,7 @@ def scan(folder: Path, *, stride=4, window=16, fps=None, stream_order=STREAMS) -
             findings.append(warning("blocked", blocked[video.id], "left out", mend, video.id))
             return []
         try:
-            rate = fps or frame_rate(video)
+            video = retimed(video, stride, window, fps)
         except ValueError as reason:
             mend = "Give each video its frames per second, or pass fps=.. for all"
             findings.append(error("fps", file, f"no frame rate ({reason})", mend, video.id))
@@ -59,20 +64,42 @@ def scan(folder: Path, *, stride=4, window=16, fps=None, stream_order=STREAMS) -
         mend = f"Add the file, or name the video in {BLOCKED}"
         parts, found = open_halves(home / f"{video.id}.npy", stream_order, video.id, mend)
         findings.extend(found)
-        timing = timing_of(stride, window, rate)
-        return [replace(video, features=Features(video.id, parts, warned), **timing)]
+        return [replace(video, features=Features(video.id, parts, warned))]
 
     *parts, found = split(annotations, file)
     findings += found
     train, test = (tuple(v for video in part for v in open_video(video)) for part in parts)
     classes, found = _classes(file.parent / "category_idx.txt", annotations)
-    mark = fingerprint(classes, train, test, headers((*train, *test)))
+    mark = fingerprint(classes, train, test, contents((*train, *test)))
     return Scan(Dataset(file.stem, classes, train, test, mark), findings + found, file)
 
 
 def timing_of(stride: float, window: float, fps: float) -> dict[str, float]:
     """Step and offset of snippets that have the centres of the windows, in seconds."""
     return {"snippet_seconds": stride / fps, "offset_seconds": (window - stride) / 2 / fps}
+
+
+def retimed(video: Video, stride: float, window: float, fps: float | None) -> Video:
+    """A video whose rows are `stride` frames apart, by its own frame rate if none is passed.
+
+    Raises:
+        ValueError: the frame rate is unknown.
+    """
+    return replace(video, **timing_of(stride, window, fps or frame_rate(video)))
+
+
+def fixes(videos: Sequence[Video], options: Mapping) -> list[Fix]:
+    """Other frame rates than the json's, and other strides."""
+    used = {"stride": 4, "window": 16, "fps": None} | {
+        k: v for k, v in options.items() if k != "stream_order"
+    }
+    others = [{"fps": x} for x in RATES] + [{"stride": x} for x in STRIDES]
+    return [Fix(hint(other), partial(retimed, **used | other)) for other in others]
+
+
+def hint(options: Mapping) -> str:
+    """How options are passed, in words."""
+    return "Pass " + ", ".join(f"{name}={value:g}" for name, value in options.items())
 
 
 def frame_rate(video: Video) -> float:
@@ -94,7 +121,7 @@ def frame_rate(video: Video) -> float:
 
 
 def _home(folder: Path) -> Path:
-    homes = sorted({file.parent for pattern in FEATURES for file in folder.glob(pattern)})
+    homes = sorted({file.parent for file in visible(folder, *FEATURES)})
     if len(homes) != 1:
         names = ", ".join(str(home.relative_to(folder)) for home in homes)
         message = f"one folder of features was expected, there are {len(homes)} ({names})"
@@ -123,4 +150,6 @@ def _classes(file: Path, annotations: Annotations) -> tuple[tuple[str, ...], lis
     return classes, found
 
 
-LAYOUT = Layout("ActionFormer, OpenTAD", (JSON, "*features*/**/*.npy"), scan)
+LAYOUT = Layout(
+    "ActionFormer, OpenTAD", (JSON, "*features*/**/*.npy"), scan, "stride, window or fps", fixes
+)

@@ -8,6 +8,7 @@ from .annotated import split
 from .database import read_database
 from .findings import DataNotFoundError, error, settle
 from .layout import Scan
+from .paths import visible
 from .video import Dataset, fingerprint
 from .wtalc import ANNOTATIONS, read_annotation_folder
 
@@ -51,7 +52,7 @@ def _find(path: Path) -> Path:
         return path
     if (path / "gt.json").is_file():
         return path / "gt.json"
-    folders = [f for f in path.glob(f"*{ANNOTATIONS}") if f.is_dir()]
+    folders = [f for f in visible(path, f"*{ANNOTATIONS}") if f.is_dir()]
     if len(folders) == 1:
         return folders[0]
     looked_for = f"a json file, classlist.npy, gt.json, one folder *{ANNOTATIONS}"

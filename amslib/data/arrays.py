@@ -17,11 +17,10 @@ HARMLESS = 2**28  # bytes that may be packed more tightly: zeros are
 
 
 class Header(NamedTuple):
-    """What the first bytes of a `.npy` file say, and how many bytes the file has."""
+    """What the first bytes of a `.npy` file say."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    size: int
 
 
 def read_header(path: Path) -> Header:
@@ -41,7 +40,7 @@ def read_header(path: Path) -> Header:
     expected = start + math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or (not dtype.hasobject and size < expected):
         raise DataError(_unreadable(path, f"{size} bytes for shape {shape} of {dtype}"))
-    return Header(shape, dtype, size)
+    return Header(shape, dtype)
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -89,7 +88,7 @@ def read_member_header(path: Path, name: str) -> Header:
             raise ValueError(f"{size} bytes of array in {about.compress_size}, not of features")
     except Exception as reason:  # a malformed file may raise anything
         raise DataError(_no_member(path, name, reason)) from None
-    return Header(shape, dtype, size)
+    return Header(shape, dtype)
 
 
 def read_member(path: Path, name: str) -> np.ndarray:

@@ -8,14 +8,14 @@ whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from ..files import write_whole
 from .annotated import Annotations, read_lines
 from .database import read_database
-from .features import STREAMS, Features, headers, open_streams
+from .features import STREAMS, Features, contents, open_streams, stream_folders
 from .findings import DataError, Finding, error, settle, warning
 from .layout import Layout, Scan
 from .plain import copy, prepare
@@ -35,18 +35,30 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS) -> Scan:
     Raises:
         DataError: a file is missing or cannot be read.
     """
-    homes = folder / "features"
-    streams = [s for s in STREAMS if any((homes / p / s).is_dir() for p in PARTS)]
+    homes = {part: folder / "features" / part for part in PARTS}
+    folders, findings = {}, []
+    for part, home in homes.items():
+        folders[part], loose = stream_folders(home) if home.is_dir() else ({}, [])
+        findings += [*loose, *_unused(home, folders[part])]
+    streams = [s for s in STREAMS if any(s in folders[part] for part in PARTS)]
     if not streams:
         message = "none of features/{train,test}/{rgb,flow} is there"
         mend = "Put the features of each video there as <video>.npy"
         raise DataError(error("streams", folder, message, mend))
 
     def open_video(part, video, mend):
-        paths = {s: homes / part / s / f"{video}.npy" for s in streams}
+        paths = {s: folders[part].get(s, homes[part] / s) / f"{video}.npy" for s in streams}
         return open_streams(paths, video, mend)
 
-    return scan_split(folder, snippet_seconds, open_video)
+    found = scan_split(folder, snippet_seconds, open_video)
+    return found._replace(findings=[*findings, *found.findings])
+
+
+def _unused(home: Path, streams: Iterable[str]) -> list[Finding]:
+    others = [name for name in streams if name not in STREAMS]
+    message = f"folders beside rgb and flow: {', '.join(others)}"
+    mend = "They are not used; rename one that is rgb or flow"
+    return [warning("folder", home, message, mend)] if others else []
 
 
 def scan_split(folder: Path, snippet_seconds: float, open_video: Callable) -> Scan:
@@ -93,7 +105,7 @@ def _listed(folder, part, annotations: Annotations) -> tuple[list[Video], list[F
 
 def _dataset(name, train, test) -> Dataset:
     classes = tuple(sorted({label for v in (*train, *test) for label in v.labels}))
-    mark = fingerprint(classes, train, test, headers((*train, *test)))
+    mark = fingerprint(classes, train, test, contents((*train, *test)))
     return Dataset(name, classes, tuple(train), tuple(test), mark)
 
 

@@ -30,12 +30,14 @@ class Report:
         counts: ``{"classes", "streams": {stream: D}, "train": {..}, "test": {..}}``, a part being
             ``{"videos", "instances", "classes", "snippets"}``; empty if there is no data set.
         agreed: what is as published, in sentences.
+        snippets: how long they last, and whether that is assumed; empty without features.
     """
 
     source: str
     findings: tuple[Finding, ...]
     counts: dict = field(default_factory=dict)
     agreed: tuple[str, ...] = ()
+    snippets: str = ""
 
     @property
     def ok(self) -> bool:
@@ -56,6 +58,7 @@ class Report:
             "ok": self.ok,
             "counts": self.counts,
             "agreed": list(self.agreed),
+            "snippets": self.snippets,
             "findings": findings,
         }
 
@@ -102,7 +105,18 @@ def check(source: str | Path, progress: bool = False, **options) -> Report:
         findings += found_here
         means.append((video.id, mean))
     findings += [*unlisted_files(videos), *swapped(means, found.annotations)]
-    return Report(str(source), tuple(findings), counts, tuple(agreed))
+    return Report(str(source), tuple(findings), counts, tuple(agreed), _snippets(found))
+
+
+def _snippets(found: Scan) -> str:
+    """How long snippets last, in words."""
+    videos = [v for v in (*found.dataset.train, *found.dataset.test) if v.features]
+    steps = sorted({f"{v.snippet_seconds:.6g}" for v in videos}, key=float)
+    if not steps:
+        return ""
+    assumed = ", assumed (16 frames at 25 fps): pass snippet_seconds if yours differ"
+    lasting = steps[0] if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
+    return f"a snippet lasts {lasting} s{assumed if found.step_assumed else ''}"
 
 
 def _scan(source, **options) -> Scan:
@@ -123,7 +137,7 @@ def _values(video: Video) -> tuple[list[Finding], dict[str, np.ndarray]]:
         if len(part.shape) != 2 or 0 in part.shape or part.dtype.kind != "f":
             continue
         array = part.read()
-        found = value_findings(video.id, part.path, array)
+        found = value_findings(video.id, part.path, array, stream)
         findings += found
         if not found:
             means[stream] = array.mean(axis=0, dtype=np.float64)

@@ -11,18 +11,22 @@ row at its first frame; here, as for ActionFormer's features, at the centre of w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from .actionformer import timing_of
+from .actionformer import RATES, STRIDES, hint, timing_of
 from .annotated import in_order, read_intervals, read_json
 from .arrays import read_member, read_member_header
 from .database import AMBIGUOUS
-from .features import STREAMS, Features, headers
+from .features import STREAMS, Features, contents
 from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan
+from .paths import visible
+from .rules import Fix
 from .values import class_name, finite, nfc, shown
 from .video import Dataset, Video, fingerprint
 
@@ -37,13 +41,14 @@ class Crops:
     path: Path
     shape: tuple[int, int]
     dtype: np.dtype
-    size: int
     every: int
+    taken = property(lambda self: (self.every,))
 
     def read(self) -> np.ndarray:
         """(T, D), read and averaged anew each time: members of an npz cannot be memory-mapped."""
         crops = read_member(self.path, "feature")[:, :: self.every]
-        return crops[0] if len(crops) == 1 else crops.mean(0, np.float32).astype(self.dtype)
+        with np.errstate(over="ignore"):  # too large values are found with their row
+            return crops[0] if len(crops) == 1 else crops.mean(0, np.float32).astype(self.dtype)
 
 
 def scan(folder: Path, *, stride=4, window=16, every=4, fps=None) -> Scan:
@@ -68,12 +73,10 @@ def scan(folder: Path, *, stride=4, window=16, every=4, fps=None) -> Scan:
         for name, rows in sorted(_annotations(folder, suffix).items()):
             parts, frames, found = _open(homes.get(name, {}), name, folder, int(every))
             findings += found
-            rate = fps or meta.get(name, {}).get("fps")
-            if not rate:
+            if not (fps or meta.get(name, {}).get("fps")):
                 mend = "Put its fps into meta.json, or pass fps=.."
                 message = f"frame rate unknown, taken to be {USUAL_FPS:g}"
                 findings.append(warning("fps", folder / "meta.json", message, mend, name))
-                rate = USUAL_FPS
             segments = tuple(row for row in rows if row[2] != AMBIGUOUS)
             video = Video(
                 name,
@@ -81,20 +84,34 @@ def scan(folder: Path, *, stride=4, window=16, every=4, fps=None) -> Scan:
                 labels=in_order((row[2] for row in segments), ()),
                 segments=segments,
                 ambiguous=tuple(row[:2] for row in rows if row[2] == AMBIGUOUS),
-                duration=meta.get(name, {}).get("duration_s") or (frames and frames / rate),
-                **timing_of(stride * every, window, rate),
+                metadata=meta.get(name, {}) | {"frames": frames},
             )
-            videos[part].append(video)
+            videos[part].append(retimed(video, stride, window, every, fps))
     train, test = (tuple(videos[part]) for part in PARTS)
     classes = tuple(sorted({label for v in (*train, *test) for label in v.labels}))
-    mark = fingerprint(classes, train, test, headers((*train, *test)))
+    mark = fingerprint(classes, train, test, contents((*train, *test)))
     return Scan(Dataset(folder.name, classes, train, test, mark), findings, folder)
+
+
+def retimed(video: Video, stride: float, window: float, every: float, fps: float | None) -> Video:
+    """A video whose rows are `stride` times `every` frames apart, its frame rate as in `scan`."""
+    about = video.metadata
+    rate, frames = fps or about.get("fps") or USUAL_FPS, about["frames"]
+    duration = about.get("duration_s") or (frames and frames / rate)
+    return replace(video, duration=duration, **timing_of(stride * every, window, rate))
+
+
+def fixes(videos: Sequence[Video], options: Mapping) -> list[Fix]:
+    """Other frame rates, and other strides."""
+    used = {"stride": 4, "window": 16, "every": 4, "fps": None} | dict(options)
+    others = [{"fps": x} for x in RATES] + [{"stride": x} for x in STRIDES]
+    return [Fix(hint(other), partial(retimed, **used | other)) for other in others]
 
 
 def _annotations(folder: Path, suffix: str) -> dict[str, list[tuple[float, float, str]]]:
     """Rows (start_s, end_s, label) of each video with an instance of a class, class by class."""
     rows = {}
-    for file in sorted(folder.glob(f"*/*_{suffix}.txt")):
+    for file in sorted(visible(folder, f"*/*_{suffix}.txt")):
         label = _label(file, suffix)
         for video, start, end in read_intervals(file):
             rows.setdefault(video, []).append((start, end, label))
@@ -112,7 +129,7 @@ def _homes(folder: Path) -> dict[str, dict[str, list[Path]]]:
     """Files of each stream of each video."""
     homes = {}
     for stream in STREAMS:
-        for path in sorted(folder.glob(f"*/*-{stream}.npz")):
+        for path in sorted(visible(folder, f"*/*-{stream}.npz")):
             name = nfc(path.name.removesuffix(f"-{stream}.npz"))
             homes.setdefault(name, {}).setdefault(stream, []).append(path)
     return homes
@@ -139,7 +156,7 @@ def _open(files, video, folder, every) -> tuple[dict[str, Crops], float | None, 
 
 
 def _crops(path: Path, stream: str, every: int) -> tuple[Crops, float]:
-    shape, dtype, size = read_member_header(path, "feature")
+    shape, dtype = read_member_header(path, "feature")
     if len(shape) != 3 or not shape[0] or dtype.kind != "f":
         message = f"{stream} is {dtype} of shape {shape} where floats (crops, T, D) are expected"
         raise DataError(error("array", path, message, "Extract the video again"))
@@ -148,7 +165,7 @@ def _crops(path: Path, stream: str, every: int) -> tuple[Crops, float]:
         message = f"frame_cnt is {frames!r} where a number was expected"
         raise DataError(error("frames", path, message, "Extract the video again"))
     kept = len(range(0, shape[1], every))
-    return Crops(path, (kept, shape[2]), dtype, size, every), float(frames.item())
+    return Crops(path, (kept, shape[2]), dtype, every), float(frames.item())
 
 
 def _meta(file: Path) -> dict[str, dict[str, float]]:
@@ -169,4 +186,10 @@ def _meta(file: Path) -> dict[str, dict[str, float]]:
     return meta
 
 
-LAYOUT = Layout("CMCS", ("*/*_val.txt", "*/*_test.txt", "*/*-rgb.npz", "*/*-flow.npz"), scan)
+LAYOUT = Layout(
+    "CMCS",
+    ("*/*_val.txt", "*/*_test.txt", "*/*-rgb.npz", "*/*-flow.npz"),
+    scan,
+    "stride, every, window or fps",
+    fixes,
+)

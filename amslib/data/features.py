@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from .arrays import read_array, read_header
-from .findings import DataError, Finding, error, settle
+from .contents import digests
+from .findings import DataError, Finding, error, settle, warning
+from .paths import existing, is_hidden, visible
 from .rules import value_findings
-from .values import as_on_disk
+from .values import few
 from .video import Video
 
 STREAMS = ("rgb", "flow")
-GLIMPSE = 4096  # bytes
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class FeatureFile:
     path: Path
     shape: tuple[int, ...]
     dtype: np.dtype
-    size: int
+    taken = ()  # all there is
 
     @classmethod
     def open(cls, path: Path) -> FeatureFile:
@@ -51,7 +50,7 @@ class FileHalf:
     half: int
     path = property(lambda self: self.file.path)
     dtype = property(lambda self: self.file.dtype)
-    size = property(lambda self: self.file.size)
+    taken = property(lambda self: (self.half,))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -105,6 +104,7 @@ class JointHalf:
     joint: JointFile
     row: int
     half: int
+    taken = property(lambda self: (self.row, self.half))
 
     @property
     def path(self) -> Path:
@@ -128,7 +128,8 @@ class Features(Mapping):
 
     Args:
         video: name of the video.
-        parts: per stream a `FeatureFile`, or what has its ``path``, ``shape``, ``dtype``, ``read``.
+        parts: per stream a `FeatureFile`, or what has its ``path``, ``shape``, ``dtype``, ``read``
+            and ``taken``, which says what is read of the file.
         warned: problems the data set has already warned of.
     """
 
@@ -140,7 +141,7 @@ class Features(Mapping):
         part = self.parts[stream]
         array = part.read()
         if stream not in self._checked:
-            found = value_findings(self.video, part.path, array)
+            found = value_findings(self.video, part.path, array, stream)
             settle(f for f in found if f.problem not in self._warned)
             self._warned.update(f.problem for f in found)
             self._checked.add(stream)
@@ -187,7 +188,7 @@ def open_streams(
         return files, [error("name", next(iter(paths.values())), message, "Rename it", video)]
     for stream, path in paths.items():
         try:
-            path = as_on_disk(path)
+            path = existing(path)
             if not path.is_file():
                 message = "no features" if stream == "features" else f"no {stream} features"
                 raise DataError(error("no features", path, message, mend, video))
@@ -220,28 +221,38 @@ def half_of(array: np.ndarray, half: int) -> np.ndarray:
     return array[:, half * width : (half + 1) * width]
 
 
-def headers(videos: Sequence[Video]) -> list[tuple]:
-    """What the headers of the feature files say and a glimpse of their values, for the fingerprint
-    of a data set.
+def contents(videos: Sequence[Video]) -> list[tuple]:
+    """What decides the features of videos on disk, for the fingerprint of a data set: of each
+    stream the hash of its whole file, and what is read of it.
     """
-    parts = [entry for video in videos for entry in video.features.parts.items()]
-    seen = {path: glimpse(path) for path in {part.path for _, part in parts}}  # halves share one
-    return [
-        (stream, part.shape, str(part.dtype), part.size, seen[part.path]) for stream, part in parts
-    ]
+    parts = [(v.id, stream, p) for v in videos for stream, p in v.features.parts.items()]
+    hashes = digests({part.path for _, _, part in parts})
+    return [(video, stream, part.taken, hashes[part.path]) for video, stream, part in parts]
 
 
-def glimpse(path: Path) -> str:
-    """A hash of some bytes at the beginning, in the middle and at the end of a file: files that
-    differ throughout, or as archives in anything at all, are told apart, unread.
+def stream_folders(home: Path) -> tuple[dict[str, Path], list[Finding]]:
+    """The folder of each stream, rgb and flow however they are capitalised, and what is beside.
+
+    Args:
+        home: holds a folder for each stream.
+
+    Raises:
+        DataError: two folders are of one stream.
     """
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        for start in (0, size // 2, max(0, size - GLIMPSE)):
-            file.seek(start)
-            digest.update(file.read(GLIMPSE))
-    return digest.hexdigest()[:16]
+    streams = {}
+    for path in sorted(p for p in home.iterdir() if p.is_dir() and not is_hidden(p.name)):
+        name = path.name.lower() if path.name.lower() in STREAMS else path.name
+        if name in streams:
+            message = f"folders {streams[name].name} and {path.name} are of one stream, {name}"
+            raise DataError(error("streams", home, message, "Keep the one to be used"))
+        streams[name] = path
+    loose = sorted(path.name for path in visible(home, "*.npy") if path.is_file())
+    if not streams or not loose:
+        return streams, []
+    folders = f"the folders of the streams {', '.join(streams)}"
+    message = f"{len(loose)} arrays beside {folders} ({few(loose)})"
+    mend = "They are not used; move them into the folder of their stream, or the folders away"
+    return streams, [warning("loose", home, message, mend)]
 
 
 def _joint_rows(path: Path, ids) -> list[np.ndarray]:
@@ -264,6 +275,7 @@ def _row(value) -> np.ndarray:
     try:
         row = np.asarray(value)
         # videos of one length make numpy store one object array of numbers
-        return row.astype(np.float32) if row.dtype == object and row.ndim == 2 else row
-    except (TypeError, ValueError):
+        with np.errstate(over="ignore"):  # too large values are found with their row
+            return row.astype(np.float32) if row.dtype == object and row.ndim == 2 else row
+    except (TypeError, ValueError, OverflowError):
         return np.empty(())

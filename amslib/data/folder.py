@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from numbers import Real
 from pathlib import Path
 
 from . import acmnet, actionformer, basnet, cmcs, own, plain, wtalc
-from .features import STREAMS
-from .findings import DataError, DataNotFoundError, Finding, error, settle
+from .annotated import read_json
+from .findings import DataError, DataNotFoundError, Finding, error, settle, warning
 from .labels import label_findings
 from .layout import Layout, Scan
 from .rules import (
@@ -19,21 +20,25 @@ from .rules import (
     segment_findings,
     shape_findings,
     start_findings,
+    stream_findings,
 )
-from .video import Dataset
+from .values import shown
+from .video import SNIPPET_SECONDS, Dataset
 
 BUILT_IN = ("synthetic", "synthetic-tiny")
 GENERATED = ("seed", "incompleteness", "width", "timeline")  # options of these
+STATED = "options.json"  # of the layout, in a folder that states its own
 LAYOUTS = tuple(m.LAYOUT for m in (plain, own, wtalc, basnet, acmnet, actionformer, cmcs))
 
 
 def load(source: str | Path, **options) -> Dataset:
     """A data set: generated, or real features in one of the layouts of the field.
 
-    Features are opened when they are asked for; memory-mapped, except for W-TALC's one file, which
-    is read whole the first time, and CMCS's npz, which are read each time (`convert` them). What
-    headers and annotations show to be wrong is raised or warned of here, what only the values show
-    (NaN) when they are first read.
+    Every byte of the features is hashed for the fingerprint, by all processors, once in a process
+    as long as a file does not change. Arrays are opened when they are asked for; memory-mapped,
+    except for W-TALC's one file, which is read whole the first time, and CMCS's npz, which are read
+    each time (`convert` them). What headers and annotations show to be wrong is raised or warned of
+    here, what only the values show (NaN) when they are first read.
 
     Args:
         source: ``"synthetic"``, ``"synthetic-tiny"``, or a folder in the layout of W-TALC, BaS-Net
@@ -45,10 +50,12 @@ def load(source: str | Path, **options) -> Dataset:
             (default ``("rgb", "flow")``; W-TALC, ACM-Net, ActionFormer); ``stride`` and ``window``,
             frames between and seen by rows (default 4 and 16; ActionFormer, CMCS); ``fps``, of all
             videos, where the annotations' is absent or not that of the features (same two);
-            ``every``, to keep one row in so many (default 4; CMCS).
+            ``every``, to keep one row in so many (default 4; CMCS). A folder may state its own
+            in a file ``options.json``, e.g. ``{"snippet_seconds": 0.5}``; those passed go first.
 
     Returns:
-        Training and test videos. Segments are kept as annotated, never clipped.
+        Training and test videos. Segments are kept as annotated, never clipped. Its `options` are
+        those passed.
 
     Raises:
         DataError: the data cannot be used; one message names the file, the video and the mend.
@@ -62,14 +69,14 @@ def load(source: str | Path, **options) -> Dataset:
         from .synthetic import load_synthetic
 
         _check_names(source, "generator", GENERATED, options)
-        return load_synthetic(source, **options)
+        return replace(load_synthetic(source, **options), options=options)
     found = scan(source, **options)
     settle([*found.findings, *annotation_rules(found)])
     if found.joint is None:
         settle(feature_rules(found))
     else:
         found.joint.on_read = partial(_settle_features, found)
-    return found.dataset
+    return replace(found.dataset, options=options)
 
 
 def scan(source: str | Path, **options) -> Scan:
@@ -85,17 +92,26 @@ def scan(source: str | Path, **options) -> Scan:
         raise DataNotFoundError(error("not found", source, message, "Correct the name"))
     layout = _layout_of(folder)
     _check_options(source, layout, options)
-    return layout.scan(folder, **options)
+    options = _stated(folder / STATED, layout) | options
+    return layout.scan(folder, **options)._replace(layout=layout, options=options)
 
 
 def annotation_rules(found: Scan) -> list[Finding]:
     """Findings that need no features."""
     train, test = found.dataset.train, found.dataset.test
+    timed = [v for v in (*train, *test) if v.duration]
     file, segments_file = found.annotations, found.segments_file
     findings = annotation_findings(train, test, file)
     findings += label_findings(found.dataset, file, segments_file)
     findings += start_findings((*train, *test), segments_file)
-    return findings + segment_findings([v for v in (*train, *test) if v.duration], segments_file)
+    findings += segment_findings(timed, segments_file)
+    findings += stream_findings(found.dataset.streams, file)
+    if found.step_assumed and not timed:
+        message = f"snippets are taken to last {SNIPPET_SECONDS:g} s (16 frames at 25 fps)"
+        stated = '{"snippet_seconds": ..}'
+        mend = f"No duration confirms it; pass snippet_seconds, or write {stated} into {STATED}"
+        findings.append(warning("snippet length", file, message, mend))
+    return findings
 
 
 def feature_rules(found: Scan) -> list[Finding]:
@@ -104,7 +120,9 @@ def feature_rules(found: Scan) -> list[Finding]:
     wrong = shape_findings(videos)
     sound = [v for v in videos if v.id not in {f.video for f in wrong}]
     untimed = [v for v in sound if not v.duration]
-    return wrong + duration_findings(sound) + segment_findings(untimed, found.segments_file)
+    timing = found.layout.timing if found.layout else ""
+    late = segment_findings(untimed, found.segments_file, timing)
+    return [*wrong, *duration_findings(sound, found.fixes(sound)), *late]
 
 
 def _layout_of(folder: Path) -> Layout:
@@ -129,6 +147,22 @@ def _layout_of(folder: Path) -> Layout:
     raise DataError(error("layout", folder, message, mend))
 
 
+def _stated(file: Path, layout: Layout) -> dict:
+    """The options a folder states; none without the file.
+
+    Raises:
+        DataError: it is no json of options of the layout.
+    """
+    options = read_json(file) if file.is_file() else {}
+    try:
+        if not isinstance(options, dict):
+            raise TypeError(f"{shown(options)} where {{option: value}} was expected")
+        _check_options(file, layout, options)
+    except (TypeError, ValueError) as reason:
+        raise DataError(error("options", file, str(reason), "Correct it, or remove it")) from None
+    return options
+
+
 def _settle_features(found: Scan) -> None:
     settle(feature_rules(found))
 
@@ -144,10 +178,10 @@ def _check_options(source, layout: Layout, options: dict) -> None:
     _check_names(source, "layout", layout.options, options)
     for name, value in options.items():
         if name == "stream_order":
-            if sorted(value) != sorted(STREAMS):
+            if value not in (("rgb", "flow"), ("flow", "rgb"), ["rgb", "flow"], ["flow", "rgb"]):
                 raise ValueError(
                     f"stream_order is {value!r}; it must be rgb and flow in some order"
                 )
-        elif not (isinstance(value, Real) and 0 < value < math.inf):
+        elif isinstance(value, bool) or not (isinstance(value, Real) and 0 < value < math.inf):
             unit = " of seconds" if name == "snippet_seconds" else ""
             raise ValueError(f"{name} is {value!r}; it must be a positive number{unit}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from .features import JointFile
 from .findings import DataError, Finding, error
-from .video import Dataset
+from .paths import visible
+from .rules import Fix, step_fixes
+from .video import Dataset, Video
 
 
 class Scan(NamedTuple):
@@ -22,6 +24,8 @@ class Scan(NamedTuple):
         joint: the one file that holds all features, where there is one; their shapes are unknown
             until it is read.
         segments: the file the segments come from, where it is another than `annotations`.
+        layout: of the folder.
+        options: what its features were read with.
     """
 
     dataset: Dataset
@@ -29,11 +33,28 @@ class Scan(NamedTuple):
     annotations: Path
     joint: JointFile | None = None
     segments: Path | None = None
+    layout: Layout | None = None
+    options: Mapping = {}
 
     @property
     def segments_file(self) -> Path:
         """The file the segments come from."""
         return self.segments or self.annotations
+
+    @property
+    def step_assumed(self) -> bool:
+        """Whether nobody said how long a snippet lasts."""
+        has_option = self.layout is not None and "snippet_seconds" in self.layout.options
+        return has_option and "snippet_seconds" not in self.options
+
+    def fixes(self, videos: Sequence[Video]) -> list[Fix]:
+        """What may be done about the time axis of videos with sound features."""
+        return self.layout.fixes(videos, self.options) if self.layout else []
+
+
+def pass_step(videos: Sequence[Video], options: Mapping) -> list[Fix]:
+    """Fixes of layouts that have the option snippet_seconds."""
+    return step_fixes(videos)
 
 
 class Layout(NamedTuple):
@@ -44,15 +65,20 @@ class Layout(NamedTuple):
         looks_for: patterns of files; a folder of this layout has a match of each.
         scan: reads the headers and annotations of a folder; its keyword-only arguments are the
             options of `load` for this layout.
+        timing: what decides the time axis of the features.
+        fixes: what may be done about it, of all videos and the options they were read with; the
+            most usual first.
     """
 
     name: str
     looks_for: tuple[str, ...]
     scan: Callable[..., Scan]
+    timing: str = "snippet_seconds"
+    fixes: Callable[[Sequence[Video], Mapping], list[Fix]] = pass_step
 
     def missing(self, folder: Path) -> list[str]:
         """The patterns that nothing in the folder matches."""
-        return [p for p in self.looks_for if next(folder.glob(p), None) is None]
+        return [p for p in self.looks_for if next(visible(folder, p), None) is None]
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -67,7 +93,7 @@ def only(folder: Path, *patterns: str) -> Path:
     Raises:
         DataError: there is none, or more than one.
     """
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    files = sorted(set(visible(folder, *patterns)))
     if len(files) != 1:
         names = ", ".join(file.name for file in files[:5]) or "none"
         message = f"one of {' or '.join(patterns)} was expected, there are {len(files)} ({names})"

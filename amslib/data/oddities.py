@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .findings import Finding, warning
+from .paths import visible
 from .rules import parts_of
-from .values import nfc
+from .values import few, nfc
 from .video import Dataset, Video
 
 CLOSE = 1e-3  # seconds; instances that differ by less are one, annotated twice
@@ -102,12 +103,11 @@ def unlisted_files(videos: Sequence[Video]) -> list[Finding]:
     names = {video.id for video in videos}
     paths = [Path(part.path) for v in videos for part in parts_of(v).values()]
     known, found = set(paths), []
-    for folder in sorted({path.parent for path in paths if path.suffix == ".npy"}):
-        extra = sorted(path.name for path in folder.glob("*.npy") if path not in known)
-        extra = [name for name in extra if nfc(name.removesuffix(".npy")) not in names]
+    for folder in sorted({path.parent for path in paths if path.suffix.lower() == ".npy"}):
+        extra = sorted(path.name for path in visible(folder, "*.npy") if path not in known)
+        extra = [name for name in extra if nfc(name[: -len(".npy")]) not in names]
         if extra and len(known) > 1:
-            shown = ", ".join(extra[:3]) + (", .." if len(extra) > 3 else "")
-            message = f"{len(extra)} arrays of no training or test video ({shown})"
+            message = f"{len(extra)} arrays of no training or test video ({few(extra)})"
             mend = "They are not used; if they should be, annotate the videos and list their subset"
             found.append(warning("unlisted", folder, message, mend))
     return found

@@ -4,9 +4,9 @@
 ";", none is fine for a test video) and, if known, duration in seconds; it alone says what the
 classes are and what training sees. ``segments.csv`` has the columns video, start, end, label, in
 seconds; a test video without labels has those of its segments. Entries are separated by commas,
-semicolons or tabs. The features are
-``features/<stream>/<video>.npy`` with streams of any name, or ``features/<video>.npy``, one stream
-called "features"; all of shape (T, D).
+semicolons or tabs. The features are ``features/<stream>/<video>.npy`` with streams of any name (rgb
+and flow in capitals or not), or ``features/<video>.npy``, one stream called "features"; all of
+shape (T, D).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .annotated import in_order, subset_names
-from .features import Features, headers, open_streams
+from .features import Features, contents, open_streams, stream_folders
 from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan
 from .values import class_name, finite, is_missing, nfc, read_text, shown, tidy
@@ -39,8 +39,10 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS) -> Scan:
         DataError: a file is missing or cannot be read.
     """
     file, table, home = (folder / name for name in ("labels.csv", "segments.csv", "features"))
-    streams = {p.name: p for p in sorted(home.iterdir()) if p.is_dir()} or {ONE: home}
-    segments, findings = _segments(table)
+    streams, findings = stream_folders(home)
+    streams = streams or {ONE: home}
+    segments, found = _segments(table)
+    findings += found
     rows, found = _labels(file)
     findings += found
     classes = tuple(sorted({name for _, labels, _ in rows.values() for name in labels}))
@@ -60,7 +62,7 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS) -> Scan:
         videos[part].append(Video(video, features, snippet_seconds=snippet_seconds, **about))
     train, test = (tuple(videos[part]) for part in PARTS)
     findings += _transposed((*train, *test))
-    mark = fingerprint(classes, train, test, headers((*train, *test)))
+    mark = fingerprint(classes, train, test, contents((*train, *test)))
     dataset = Dataset(folder.name, classes, train, test, mark)
     return Scan(dataset, findings, file, segments=table if table.exists() else None)
 

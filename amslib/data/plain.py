@@ -23,9 +23,10 @@ from tqdm import tqdm
 
 from ..files import check_writable, write_whole
 from .annotated import class_list, in_order, instances, read_json
-from .features import Features, headers, is_file_name, open_streams
+from .features import Features, contents, is_file_name, open_streams, stream_folders
 from .findings import DataError, Finding, error
 from .layout import Layout, Scan
+from .rules import Fix, step_fixes
 from .values import class_names, finite, nfc, pair_of_times, shown
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
@@ -41,11 +42,11 @@ def scan(folder: Path) -> Scan:
     """
     file = folder / "dataset.json"
     name, classes, entries = _read(file)
-    streams = sorted(p.name for p in (folder / "features").iterdir() if p.is_dir())
+    streams, loose = stream_folders(folder / "features")
     if not streams:
         mend = "Put the features of each video in features/<stream>/<video>.npy"
         raise DataError(error("streams", folder / "features", "no folder of a stream", mend))
-    videos, findings, warned = {part: [] for part in PARTS}, [], set()
+    videos, findings, warned = {part: [] for part in PARTS}, loose, set()
     for video, entry in entries:
         try:
             about, found = _video(video, entry, classes, file)
@@ -55,13 +56,18 @@ def scan(folder: Path) -> Scan:
             mend = 'Give it "subset": "train" or "test", and "labels" or "segments"'
             findings.append(error("entry", file, message, mend, video))
             continue
-        paths = {s: folder / "features" / s / f"{video}.npy" for s in streams}
+        paths = {stream: path / f"{video}.npy" for stream, path in streams.items()}
         parts, missing = open_streams(paths, video, "Add it, or take the video out of dataset.json")
         part.append(Video(video, Features(video, parts, warned), **about))
         findings += found + missing
     train, test = (tuple(videos[part]) for part in PARTS)
-    mark = fingerprint(classes, train, test, headers((*train, *test)))
+    mark = fingerprint(classes, train, test, contents((*train, *test)))
     return Scan(Dataset(name, classes, train, test, mark), findings, file)
+
+
+def fixes(videos: Sequence[Video], options: Mapping) -> list[Fix]:
+    """Other seconds from one snippet to the next, which stand in the json."""
+    return step_fixes(videos, "Set snippet_seconds of the videos in dataset.json to {}")
 
 
 def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
@@ -177,4 +183,6 @@ def _video(name, entry, classes, file) -> tuple[dict, list[Finding]]:
     }, found
 
 
-LAYOUT = Layout("amslib", ("dataset.json", "features/*/"), scan)
+LAYOUT = Layout(
+    "amslib", ("dataset.json", "features/*/"), scan, "snippet_seconds in dataset.json", fixes
+)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +15,10 @@ from .video import Video
 
 # seconds from one snippet to the next, the most usual first
 STEPS = [frames / fps for fps in (25, 30, 24) for frames in (16, 8, 4, 32, 64)]
+STEPS += [0.5, 1, 0.25, 0.2, 0.1, 2, 4, 5]
+BLOCK = 2**21  # values converted at a time
+EXTREME = 1e6  # no network gives features like that
+FEWEST = 10  # videos, to wonder that all segments lie in their first halves
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,86 +81,170 @@ def _length_findings(video) -> list[Finding]:
     return [error("length", file, f"the streams differ in length: {lengths}", mend, video.id)]
 
 
-def value_findings(video: str, path, array: np.ndarray) -> list[Finding]:
-    """Rows that are not finite (an error) or zero throughout (a warning); reads every value."""
-    found = []
-    wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))
+def non_finite_rows(array: np.ndarray) -> np.ndarray:
+    """Indices of the rows of real numbers (T, D) that are not finite in float32, the type that is
+    computed in; a part of the array at a time is converted.
+    """
+    return np.flatnonzero(_by_row(array, lambda rows: ~np.isfinite(rows).all(axis=1)))
+
+
+def value_findings(video: str, path, array: np.ndarray, stream: str) -> list[Finding]:
+    """Rows that are not finite in float32 (an error), zero throughout or of extreme values
+    (warnings); reads every value.
+    """
+    found, of = [], f"of {len(array)} rows of {stream}"
+    wrong = non_finite_rows(array)
     if wrong.size:
-        message = f"row {wrong[0]} is not finite ({wrong.size} of {len(array)} rows)"
-        found.append(error("nan", path, message, "Extract the video again", video))
-    zero = np.flatnonzero(~array.any(axis=1))
+        message, mend = f"row {wrong[0]} is not finite", "Extract the video again"
+        if np.isfinite(array[wrong[0]]).all():
+            message += f" in float32, to which its {array.dtype} values are converted"
+            mend += ", or divide all features by one number"
+        found.append(error("nan", path, f"{message} ({wrong.size} {of})", mend, video))
+    zero = np.flatnonzero(_by_row(array, lambda rows: ~rows.any(axis=1)))
     if zero.size:
-        message = f"row {zero[0]} is zero throughout ({zero.size} of {len(array)} rows)"
+        message = f"row {zero[0]} is zero throughout ({zero.size} {of})"
         mend = "Cut the rows if they are padding, else extract the video again"
         found.append(warning("zero", path, message, mend, video))
+    extreme = _by_row(array, lambda rows: (abs(rows) > EXTREME).any(axis=1))
+    extreme[wrong] = False
+    if extreme.any():
+        row = np.flatnonzero(extreme)[0]
+        message = f"row {row} has values beyond {EXTREME:g} ({extreme.sum()} {of})"
+        mend = "Extract the video again, or divide all features by one number"
+        found.append(warning("extreme", path, message, mend, video))
     return found
 
 
-def duration_findings(videos: Sequence[Video]) -> list[Finding]:
-    """Videos whose snippets do not last as long as the video, and the step that would fit."""
+def _by_row(array: np.ndarray, judge: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What a function of rows in float32 says of each row of (T, D), (T,)."""
+    step = max(1, BLOCK // max(1, array.shape[1]))
+    answers = np.zeros(len(array), bool)
+    with np.errstate(over="ignore"):
+        for first in range(0, len(array), step):
+            rows = np.asarray(array[first : first + step], np.float32)
+            answers[first : first + step] = judge(rows)
+    return answers
+
+
+def duration_findings(videos: Sequence[Video], fixes: Iterable[Fix] = ()) -> list[Finding]:
+    """Videos whose snippets do not last as long as the video, and what would make most fit.
+
+    Args:
+        videos: of any duration, known or not.
+        fixes: what may be done about the time axis, the most usual first.
+    """
     known = [v for v in videos if v.duration and v.num_snippets]
-    wrong = [v for v in known if not _fits(v, v.snippet_seconds)]
+    wrong = [v for v in known if not _fits(v)]
     if not wrong:
         return []
-    step = _likely_step(wrong)
-    fitting = sum(_fits(v, step) for v in known)
-    mend = "Extract the video again, or correct its duration"
-    if fitting > len(known) - len(wrong):
-        mend = f"Pass snippet_seconds={step:.6g}, which fits {fitting} of {len(known)} videos"
+    mend, fitting = "Extract the video again, or correct its duration", len(known) - len(wrong)
+    counts = [(sum(_fits(fix.retimed(v)) for v in known), fix.text) for fix in fixes]
+    most = max((count for count, _ in counts), default=0)
+    if most > fitting:
+        near = most - len(known) // 20  # rather usual than best by a few videos
+        count, text = next(c for c in counts if fitting < c[0] >= near)
+        mend = f"{text}, which fits {count} of {len(known)} videos"
     return [_duration_finding(v, mend) for v in wrong]
+
+
+class Fix(NamedTuple):
+    """What may be done about the time axis of a data set.
+
+    Args:
+        text: the same in words.
+        retimed: a video as it would be then.
+    """
+
+    text: str
+    retimed: Callable[[Video], Video]
+
+
+def step_fixes(videos: Sequence[Video], text: str = "Pass snippet_seconds={}") -> list[Fix]:
+    """Other seconds from one snippet to the next: usual ones, and the median of what fits.
+
+    Args:
+        videos: of which some have a duration and snippets.
+        text: has a place for the number.
+    """
+    rates = [v.duration / v.num_snippets for v in videos if v.duration and v.num_snippets]
+    steps = [*STEPS, *([round(float(np.median(rates)), 3)] if rates else [])]
+    numbers = [f"{step:.6g}" for step in steps if step > 0]
+    return [Fix(text.format(x), partial(replace, snippet_seconds=float(x))) for x in numbers]
 
 
 def _duration_finding(video, mend) -> Finding:
     count, step = video.num_snippets, video.snippet_seconds
-    around = _covered(video, 0)
+    around = _covered(video) - count * step
     lasting = f"{count} snippets of {step:.6g} s"
     if around:
         lasting += f" and {around:.3g} s around them"
-    lasting += f" make {_covered(video, step):.1f} s"
+    lasting += f" make {_covered(video):.1f} s"
     message = f"{lasting} but the video lasts {video.duration:.1f} s"
     file = next(iter(parts_of(video).values())).path
     return warning("duration", file, message, mend, video.id)
 
 
-def _fits(video, step) -> bool:
+def _fits(video) -> bool:
     # extractors drop the last, incomplete snippet; containers round the duration
-    return abs(_covered(video, step) - video.duration) <= step + 0.01 * video.duration
+    allowed = video.snippet_seconds + 0.01 * video.duration
+    return abs(_covered(video) - video.duration) <= allowed
 
 
-def _covered(video, step) -> float:
+def _covered(video) -> float:
     """Seconds the snippets see; what lies before the first is taken to lie behind the last, too."""
-    return video.num_snippets * step + 2 * max(0.0, video.offset_seconds)
+    return video.num_snippets * video.snippet_seconds + 2 * max(0.0, video.offset_seconds)
 
 
-def _likely_step(videos) -> float:
-    """The usual step that fits most videos, or their median of seconds per snippet."""
-    usual = max(STEPS, key=lambda step: sum(_fits(v, step) for v in videos))
-    if sum(_fits(v, usual) for v in videos) > len(videos) / 2:
-        return usual
-    return round(float(np.median([v.duration / v.num_snippets for v in videos])), 3)
+def segment_findings(videos: Sequence[Video], file, timing: str = "") -> list[Finding]:
+    """Segments that end more than a snippet past the end of their video, the worst first; others
+    that start when it is over; and that none ends in the second half of its video, if there are
+    many without a duration.
 
-
-def segment_findings(videos: Sequence[Video], file) -> list[Finding]:
-    """Segments that end more than a snippet past the end of their video, the worst first; and
-    others that start when it is over.
+    Args:
+        videos: with a duration or with features.
+        file: where the segments are.
+        timing: how the time axis of the features is corrected.
     """
-    found = []
+    found, shares = [], []
     for video in videos:
-        length = video.duration or _covered(video, video.snippet_seconds)
+        length = video.duration or _covered(video)
+        if not (video.segments and length):
+            continue
+        last = max(s[1] for s in video.segments)
         past = [s for s in video.segments if s[1] > length + video.snippet_seconds]
-        if past and length:
-            end = max(s[1] for s in past)
-            message = f"{len(past)} segments end after the video ({end:g} s of {length:.1f} s)"
-            mend = "They are kept as annotated; correct the times, or snippet_seconds, if wrong"
-            finding = warning("past the end", file, message, mend, video.id)
-            found.append((length - end, finding))
+        if past:
+            message = f"{len(past)} segments end after the video ({last:g} s of {length:.1f} s)"
+            other = "the duration" if video.duration else timing
+            mend = f"They are kept as annotated; correct the times, or {other}, if wrong"
+            found.append((length - last, warning("past the end", file, message, mend, video.id)))
         bound = video.duration or length + video.snippet_seconds
         late = [s for s in video.segments if s[0] >= bound and s not in past]
-        if late and length:
+        if late:
             message = f"{len(late)} segments start when the video is over ({late[0]})"
             mend = "No detection can match them; correct the times"
             found.append((0.0, warning("starts past the end", file, message, mend, video.id)))
-    return [finding for _, finding in sorted(found, key=lambda pair: pair[0])]
+        if not video.duration:
+            shares.append(last / length)
+    findings = [finding for _, finding in sorted(found, key=lambda pair: pair[0])]
+    if len(shares) >= FEWEST and max(shares) < 0.5:
+        message = f"no segment ends after {max(shares):.0%} of its video, in {len(shares)} videos"
+        mend = f"If the snippets are shorter than they are taken to be, correct {timing}"
+        findings.append(warning("early", file, message, mend))
+    return findings
+
+
+def stream_findings(streams: Sequence[str], file) -> list[Finding]:
+    """Streams that fusion may weigh otherwise than their user thinks."""
+    others = [name for name in streams if name not in ("rgb", "flow")]
+    alike = [name for name in streams if "rgb" in name.lower() or "flow" in name.lower()]
+    if len(streams) < 2 or not others or not alike:
+        return []
+    message = (
+        f"streams {', '.join(streams)}: fusion weighs rgb by beta and every other stream by 1, "
+        f"so also {', '.join(others)}"
+    )
+    mend = "Rename the folder to rgb or flow if it is that"
+    return [warning("streams", file, message, mend)]
 
 
 def start_findings(videos: Sequence[Video], file) -> list[Finding]:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,15 @@ def shown(value, most: int = 120) -> str:
     """The value as a message shows it, so many characters at most; None is json's null."""
     text = "null" if value is None else repr(value)
     return text if len(text) <= most else f"{text[: most - 2]}.."
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names, as many as a message shows.
+
+    >>> few(["a", "b", "c", "d"])
+    'a, b, c, ..'
+    """
+    return ", ".join(names[:3]) + (", .." if len(names) > 3 else "")
 
 
 def finite(value) -> float:
@@ -162,14 +171,3 @@ def repeated(names: Iterable[str]) -> list[str]:
         again |= {name: None} if name in seen else {}
         seen.add(name)
     return list(again)
-
-
-def as_on_disk(path: Path) -> Path:
-    """The path, or that of the file whose name is the same in Unicode's other form.
-
-    File systems and archives of macOS write é as two characters where a table has one.
-    """
-    if path.name.isascii() or path.exists():
-        return path
-    others = (path.with_name(unicodedata.normalize(form, path.name)) for form in ("NFC", "NFD"))
-    return next((other for other in others if other.exists()), path)

@@ -57,8 +57,9 @@ class Dataset:
         classes: class names; their order is the class axis (C) of every array.
         train: videos to learn from.
         test: videos to score.
-        fingerprint: short hash that changes when the content does; of features on disk it sees the
-            shapes, and the bytes at the beginning, in the middle and at the end of each file.
+        fingerprint: short hash that changes when anything does that decides a number: labels,
+            segments, times, which videos are in which part, and every byte of the features on disk.
+        options: those passed to `load`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Dataset:
     train: tuple[Video, ...] = field(repr=False)
     test: tuple[Video, ...] = field(repr=False)
     fingerprint: str = ""
+    options: Mapping = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def streams(self) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ import numpy as np
 
 from .annotated import Annotations, class_list, in_order, instances, read_intervals, split
 from .arrays import read_array, read_header
-from .features import STREAMS, Features, JointFile, JointHalf, glimpse
+from .features import STREAMS, Features, JointFile, JointHalf, contents
 from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan, only
+from .paths import visible
 from .values import class_names, finite, nfc, shown
 from .video import SNIPPET_SECONDS, Dataset, Video, fingerprint
 
@@ -37,7 +38,7 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS, stream_order=STREAMS)
         DataError: a file is missing or cannot be read.
     """
     file = only(folder, f"*{FEATURES}")
-    name = file.name.removesuffix(FEATURES)
+    name = file.name[: -len(FEATURES)]
     folder = file.with_name(name + ANNOTATIONS)
     annotations = read_annotation_folder(folder)
     header = read_header(file)
@@ -52,7 +53,7 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS, stream_order=STREAMS)
         features = Features(video.id, parts, warned)
         videos.append(replace(video, features=features, snippet_seconds=snippet_seconds))
     train, test, found = split(annotations._replace(videos=videos), folder)
-    mark = fingerprint(annotations.classes, train, test, header, glimpse(file))
+    mark = fingerprint(annotations.classes, train, test, contents((*train, *test)))
     dataset = Dataset(name, annotations.classes, train, test, mark)
     return Scan(dataset, annotations.findings + found, folder, joint)
 
@@ -128,7 +129,7 @@ def _video(row, classes, ambiguous, folder) -> tuple[Video, list[Finding]]:
 def _ambiguous(folder) -> dict[str, list[tuple[float, float]]]:
     """Lines ``video start end`` of the ``Ambiguous_*.txt`` files, by video."""
     intervals = {}
-    for file in sorted(folder.glob("Ambiguous_*.txt")):
+    for file in sorted(visible(folder, "Ambiguous_*.txt")):
         for video, start, end in read_intervals(file):
             intervals.setdefault(video, []).append((start, end))
     return intervals
