@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 
 from amslib.machine import described
-from amslib.method import code_fingerprint
+from amslib.method import method_fingerprint
 
 
 class Figures:
@@ -17,7 +17,7 @@ class Figures:
         # made before a fixture sets one thread: "threads" is that of rows whose names tell none
         self.about = {
             "date": str(date.today()),
-            "code": code_fingerprint(),
+            "code": method_fingerprint(),
             **described("cpu"),
         }
         self.rates: dict[str, list[float]] = {}  # each as it was beside a figure

@@ -39,7 +39,7 @@ from watch import Watch
 from amslib import Config, Dataset, Run, experiments, load, phases, train
 from amslib.device import pick_device
 from amslib.files import write_whole
-from amslib.method import code_fingerprint
+from amslib.method import method_fingerprint
 from amslib.train import groups_of
 
 BYTES = {"fp32": 4, "bf16": 2}  # of a feature
@@ -109,7 +109,7 @@ def _about(device: str, timeline: str, data: Dataset, config: Config, seeds: int
     cuda = pick_device(device).type == "cuda"
     return {
         "date": str(date.today()),
-        "code": code_fingerprint(),
+        "code": method_fingerprint(),
         "device": torch.cuda.get_device_name() if cuda else "CPU",
         "torch": torch.__version__,
         "timeline": timeline,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amslib.method import code_fingerprint
+from amslib.method import method_fingerprint
 
 
 def columns(lines: list[list[str]]) -> str:
@@ -71,7 +71,7 @@ def outdated(files: dict[str, dict]) -> str:
     Args:
         files: by name, what holds a file's "code"; old files lack it.
     """
-    code = code_fingerprint()
+    code = method_fingerprint()
     names = [f"`{name}`" for name, about in files.items() if about.get("code") != code]
     if not names:
         return ""

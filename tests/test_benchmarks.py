@@ -24,7 +24,7 @@ from watch import OTHER, WHOLE, Phase, Watch, of_schedule
 from amslib import Config, load, train
 from amslib.batches import PairSampler
 from amslib.experiments import paper_grid
-from amslib.method import code_fingerprint
+from amslib.method import method_fingerprint
 
 SIZE = Sizes(width=8, hidden=16, logits=4)
 
@@ -220,7 +220,7 @@ def test_the_gpu_command_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):
     grid = f"{what}, seeds: 2, a process each"
     assert begun[2:] == [("one AMS run, bf16", 1, 1), (grid, len(paper_grid()), 2)]
     assert [row["name"] for row in told["rows"]][:2] == ["one AMS run, fp32", "one AMS run, bf16"]
-    assert told["about"]["code"] == code_fingerprint()
+    assert told["about"]["code"] == method_fingerprint()
 
 
 def test_the_gpu_command_keeps_no_rows_of_other_code(tmp_path, capsys):

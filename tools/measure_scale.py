@@ -25,7 +25,7 @@ import numpy as np
 from amslib import Dataset, load
 from amslib.data import convert
 from amslib.machine import described
-from amslib.method import code_fingerprint
+from amslib.method import method_fingerprint
 
 OUT = Path(__file__).parents[1] / "book" / "_static" / "scale.json"
 NARROW, WIDE = 32, 1024
@@ -102,7 +102,7 @@ def main() -> None:
     videos = (*dataset.train, *dataset.test)
     about = {
         "date": str(date.today()),
-        "code": code_fingerprint(),
+        "code": method_fingerprint(),
         "made": described("cpu"),
         "videos": {"train": len(dataset.train), "test": len(dataset.test)},
         "classes": len(dataset.classes),
