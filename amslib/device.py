@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,7 +32,22 @@ def pick_device(device: str = "auto") -> torch.device:
 
 def onto(device: torch.device, values: np.ndarray | Tensor) -> Tensor:
     """Values on the device. A GPU copies them when it gets there; nothing waits."""
-    values = torch.as_tensor(values)
+    # not as_tensor, which heeds a default device
+    values = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
     if device.type != "cuda":
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
+
+
+@contextmanager
+def own_settings(gradients: bool = False) -> Iterator[None]:
+    """Also a decorator: what a host program has set in torch for its own work, gradients, inference
+    mode or autocast, does not reach what is computed here.
+    """
+    with (
+        torch.inference_mode(False),
+        torch.set_grad_enabled(gradients),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield

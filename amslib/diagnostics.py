@@ -157,7 +157,7 @@ class _Tally:
     """Counts behind a `Quality`: positive and all snippets of each part, coverage of instances."""
 
     def __init__(self):
-        self.positive = self.all = torch.zeros(5, dtype=torch.float64)
+        self.positive = self.all = torch.zeros(5, dtype=torch.float64, device="cpu")
         self.covered = self.instances = 0.0
 
     def add(self, positive: Tensor, true: _Truth) -> None:
@@ -191,9 +191,15 @@ def loss_curves(history: Iterable[dict], config: Config) -> dict[str, dict[str, 
     total = config.epochs_zero + config.branches * config.epochs * config.iterations
     for row in history:
         branches = curves.setdefault(row["stream"], {})
-        curve = branches.setdefault(row["branch"], torch.full((total, len(TERMS)), torch.nan))
-        curve[_epoch(row, config)] = torch.tensor([row[term] for term in TERMS])
+        curve = branches.setdefault(row["branch"], _no_losses(total))
+        curve[_epoch(row, config)] = torch.tensor(
+            [row[term] for term in TERMS], dtype=torch.float32, device="cpu"
+        )
     return curves
+
+
+def _no_losses(epochs: int) -> Tensor:
+    return torch.full((epochs, len(TERMS)), torch.nan, dtype=torch.float32, device="cpu")
 
 
 def _epoch(row: dict, config: Config) -> int:

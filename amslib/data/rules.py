@@ -13,6 +13,7 @@ from .video import Video
 
 # seconds from one snippet to the next, the most usual first
 STEPS = [frames / fps for fps in (25, 30, 24) for frames in (16, 8, 4, 32, 64)]
+BLOCK = 2**16  # numbers that are looked at together: they stay in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,24 @@ def _length_findings(video) -> list[Finding]:
     mend = "Cut both to the shorter if they differ by a snippet, else extract the video again"
     file = next(iter(parts.values())).path
     return [error("length", file, f"the streams differ in length: {lengths}", mend, video.id)]
+
+
+def non_finite_row(array: np.ndarray) -> int | None:
+    """The first row of (T, D) numbers that is not finite in float32, or None if all are.
+
+    Features are computed with in float32: of wider types, a value may be finite and yet too large.
+    """
+    step = max(1, BLOCK // max(1, array.shape[1]))
+    for start in range(0, len(array), step):
+        with np.errstate(all="ignore"):
+            block = np.asarray(array[start : start + step], np.float32)
+            # one number that is finite if all are, unless they are huge; twice as fast as isfinite
+            if np.isfinite(np.dot(block.ravel(), block.ravel())):
+                continue
+        wrong = np.flatnonzero(~np.isfinite(block).all(axis=1))
+        if wrong.size:
+            return start + int(wrong[0])
+    return None
 
 
 def value_findings(video: str, path, array: np.ndarray) -> list[Finding]:
