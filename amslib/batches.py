@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .data.video import Video
 from .device import onto
-from .inputs import feature_array, feature_shape, require_finite
+from .inputs import feature_array, feature_shapes, require_finite
 
 RESIDENT = 2**30  # bytes of one stream that the CPU keeps in memory: THUMOS14 yes, ActivityNet no
 Item = TypeVar("Item")
@@ -189,13 +189,7 @@ class Store:
     ):
         if not videos:
             raise ValueError("no videos: training needs at least one; check the split files")
-        shapes = [feature_shape(video, stream) for video in videos]
-        for video, shape in zip(videos, shapes, strict=True):
-            if shape[1] != shapes[0][1]:
-                raise ValueError(
-                    f"video {video.id}: {stream} features have shape {shape}; expected "
-                    f"(T, {shapes[0][1]}) as in {videos[0].id}"
-                )
+        shapes = feature_shapes(videos, stream)
         self.videos, self.stream, self.device, self.dtype = videos, stream, device, dtype
         self.lengths = np.array([shape[0] for shape in shapes])
         self.starts = np.concatenate([[0], self.lengths.cumsum()[:-1]])
@@ -269,9 +263,9 @@ def check_values(videos: Sequence[Video], stream: str) -> None:
     """Look at all values of one stream; of files, only if they are small enough to be kept.
 
     Raises:
-        ValueError: one is not finite in float32; names video, stream and row.
+        ValueError: widths differ, or a value is not finite in float32; names video and stream.
     """
-    size = sum(math.prod(feature_shape(video, stream)) for video in videos) * 4
+    size = 4 * sum(map(math.prod, feature_shapes(videos, stream)))  # bytes in float32
     for video in videos:
         if size <= RESIDENT or not hasattr(video.features, "parts"):
             require_finite(video, stream, feature_array(video, stream))

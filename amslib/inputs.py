@@ -33,6 +33,22 @@ def feature_shape(video: Video, stream: str) -> tuple[int, int]:
     return shape
 
 
+def feature_shapes(videos: Sequence[Video], stream: str) -> list[tuple[int, int]]:
+    """(T, D) of each video.
+
+    Raises:
+        ValueError: see `feature_shape`; also if one differs in D from the first.
+    """
+    shapes = [feature_shape(video, stream) for video in videos]
+    for video, shape in zip(videos, shapes, strict=True):
+        if shape[1] != shapes[0][1]:
+            raise ValueError(
+                f"video {video.id}: {stream} features have shape {shape}; expected "
+                f"(T, {shapes[0][1]}) as in {videos[0].id}"
+            )
+    return shapes
+
+
 def feature_array(video: Video, stream: str) -> np.ndarray:
     """Features (T, D) of one stream as real numbers of any type, on the CPU.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -289,7 +290,7 @@ def test_labels_that_are_no_class(untrained):
     oracle = Run(replace(QUICK, test_classes="oracle"), RUN.classes, RUN.seed)
     oracle.states = RUN.states
     looks = [oracle.predict, lambda videos: list(RUN.all_cas(videos, known=True))]
-    looks += [lambda videos: f(RUN, videos) for f in (pseudo_label_quality, detection_quality)]
+    looks += [partial(pseudo_label_quality, RUN), partial(detection_quality, RUN)]
     for look in looks:
         with pytest.raises(ValueError, match=f"{stranger.id}: label 'Juggling' is none of the 4"):
             look([stranger])
