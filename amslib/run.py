@@ -105,6 +105,10 @@ class Run:
     ) -> list[Detection]:
         """Detections of all videos, at full length (Sec. III-E).
 
+        Labels and borders do not depend on the other videos or on the order, and scores do so by
+        rounding alone (1e-6); but with the sampler "erase", whose weights have flat parts, rounding
+        may also decide which side of one is read.
+
         Raises:
             ValueError: see `cas`; also a video given twice, or whose times (`snippet_seconds`,
                 `offset_seconds`, `duration`) make no sense.
