@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from .data.video import Video
 from .device import onto
+from .inputs import feature_array, feature_shapes, require_finite
 
 RESIDENT = 2**30  # bytes of one stream that the CPU keeps in memory: THUMOS14 yes, ActivityNet no
 Item = TypeVar("Item")
@@ -173,7 +175,8 @@ class Store:
         dtype: of the features on the device.
 
     Raises:
-        ValueError: no videos, a video without snippets, or widths that differ.
+        ValueError: no videos, features that are no numbers (T >= 1, D) or not finite in float32, or
+            widths that differ. Of files too large to keep, values are looked at as they are read.
     """
 
     def __init__(
@@ -186,13 +189,7 @@ class Store:
     ):
         if not videos:
             raise ValueError("no videos: training needs at least one; check the split files")
-        shapes = [_shape(video, stream) for video in videos]
-        for video, shape in zip(videos, shapes, strict=True):
-            if not shape[0] or shape[1] != shapes[0][1]:
-                raise ValueError(
-                    f"video {video.id}: {stream} features have shape {shape}; expected "
-                    f"(T >= 1, {shapes[0][1]}) as in {videos[0].id}"
-                )
+        shapes = feature_shapes(videos, stream)
         self.videos, self.stream, self.device, self.dtype = videos, stream, device, dtype
         self.lengths = np.array([shape[0] for shape in shapes])
         self.starts = np.concatenate([[0], self.lengths.cumsum()[:-1]])
@@ -202,6 +199,8 @@ class Store:
         if dtype.itemsize * self.shape[0] * self.shape[1] <= _room(device):
             everything = range(len(videos)), np.zeros_like(self.lengths), self.lengths
             self.features = self._read(*everything)
+        else:
+            check_values(videos, stream)
 
     def batch(
         self,
@@ -248,18 +247,28 @@ class Store:
 
     def _read(self, videos: Iterable[int], offsets: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Rows of the videos from their offsets on, copied once, (lengths.sum(), D)."""
-        rows = torch.empty(int(lengths.sum()), self.shape[1])
+        shape = int(lengths.sum()), self.shape[1]
+        rows = torch.empty(shape, dtype=torch.float32, device="cpu")
         target, end = rows.numpy(), 0
         for i, offset, length in zip(videos, offsets, lengths, strict=True):
             start, end = end, end + length
-            target[start:end] = self.videos[i].features[self.stream][offset : offset + length]
+            array = feature_array(self.videos[i], self.stream)
+            with np.errstate(all="ignore"):  # what is too large becomes infinite, see below
+                target[start:end] = array[offset : offset + length]
+            require_finite(self.videos[i], self.stream, target[start:end], offset)
         return rows.to(self.device, self.dtype)
 
 
-def _shape(video: Video, stream: str) -> tuple[int, int]:
-    """(T, D), of features on disk without reading them."""
-    shapes = getattr(video.features, "shapes", None)
-    return (np.shape(video.features[stream]) if shapes is None else shapes[stream])[:2]
+def check_values(videos: Sequence[Video], stream: str) -> None:
+    """Look at all values of one stream; of files, only if they are small enough to be kept.
+
+    Raises:
+        ValueError: widths differ, or a value is not finite in float32; names video and stream.
+    """
+    size = 4 * sum(map(math.prod, feature_shapes(videos, stream)))  # bytes in float32
+    for video in videos:
+        if size <= RESIDENT or not hasattr(video.features, "parts"):
+            require_finite(video, stream, feature_array(video, stream))
 
 
 def _room(device: torch.device) -> float:

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from .config import Config
-from .data.video import Video
+from .data.video import Video, label_flags
+from .device import own_settings
 from .inference import fuse
+from .inputs import require_times
 from .losses import location_threshold
 from .phases import TERMS
 from .run import Run
@@ -82,6 +84,7 @@ def _inside(video: Video, spans: Sequence[tuple[float, float]]) -> Tensor:
     return torch.from_numpy((centres >= start) & (centres < end))
 
 
+@own_settings()
 def pseudo_label_quality(
     run: Run, videos: Sequence[Video], iteration: int = -1, device: str = "auto"
 ) -> dict[str, dict[str, Quality]]:
@@ -100,7 +103,7 @@ def pseudo_label_quality(
     """
     tallies: dict[str, dict[str, _Tally]] = {}
     for video, cas in run.all_cas(videos, iteration, known=True, device=device):
-        truth = [(run.classes.index(name), _Truth(video, name)) for name in video.labels]
+        truth = _truths(run, video)
         for stream, branches in cas.items():
             for branch, values in branches.items():
                 tally = tallies.setdefault(stream, {}).setdefault(branch, _Tally())
@@ -111,6 +114,7 @@ def pseudo_label_quality(
     }
 
 
+@own_settings()
 def detection_quality(
     run: Run, videos: Sequence[Video], iteration: int = -1, device: str = "auto"
 ) -> Quality:
@@ -122,12 +126,12 @@ def detection_quality(
     return fused_quality(run, ((video, fuse(cas, run.config.beta)) for video, cas in looked))
 
 
+@own_settings()
 def fused_quality(run: Run, fused: Iterable[tuple[Video, Tensor]]) -> Quality:
     """`detection_quality` of videos, each with its fused CAS (T, C)."""
     tally = _Tally()
     for video, cas in fused:
-        truth = [(run.classes.index(name), _Truth(video, name)) for name in video.labels]
-        _count(tally, cas, truth, run.config)
+        _count(tally, cas, _truths(run, video), run.config)
     return tally.quality()
 
 
@@ -136,6 +140,14 @@ def _count(tally: _Tally, cas: Tensor, truth: Sequence[tuple[int, _Truth]], conf
     positive = (cas > threshold).float()
     for k, true in truth:
         tally.add(positive[:, k], true)
+
+
+def _truths(run: Run, video: Video) -> list[tuple[int, _Truth]]:
+    """What is known about each class of a video, by its index; a label named twice counts once."""
+    label_flags([video], run.classes)  # refuses labels that are no class
+    require_times(video.id, video.snippet_seconds, video.duration, video.offset_seconds)
+    names = dict.fromkeys(video.labels)
+    return [(run.classes.index(name), _Truth(video, name)) for name in names]
 
 
 class _Truth:
@@ -157,7 +169,7 @@ class _Tally:
     """Counts behind a `Quality`: positive and all snippets of each part, coverage of instances."""
 
     def __init__(self):
-        self.positive = self.all = torch.zeros(5, dtype=torch.float64)
+        self.positive = self.all = torch.zeros(5, dtype=torch.float64, device="cpu")
         self.covered = self.instances = 0.0
 
     def add(self, positive: Tensor, true: _Truth) -> None:
@@ -191,9 +203,15 @@ def loss_curves(history: Iterable[dict], config: Config) -> dict[str, dict[str, 
     total = config.epochs_zero + config.branches * config.epochs * config.iterations
     for row in history:
         branches = curves.setdefault(row["stream"], {})
-        curve = branches.setdefault(row["branch"], torch.full((total, len(TERMS)), torch.nan))
-        curve[_epoch(row, config)] = torch.tensor([row[term] for term in TERMS])
+        curve = branches.setdefault(row["branch"], _no_losses(total))
+        curve[_epoch(row, config)] = torch.tensor(
+            [row[term] for term in TERMS], dtype=torch.float32, device="cpu"
+        )
     return curves
+
+
+def _no_losses(epochs: int) -> Tensor:
+    return torch.full((epochs, len(TERMS)), torch.nan, dtype=torch.float32, device="cpu")
 
 
 def _epoch(row: dict, config: Config) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .detections import Detection
+from .inputs import require_times
 from .losses import location_threshold, topk_mean
 
 
@@ -72,18 +73,26 @@ def localize(
         Detections by class and start; those of one class never overlap.
 
     Raises:
-        ValueError: cas is not (T >= 1, C), classes has another length, or unknown score or
-            threshold_scope.
+        ValueError: cas is not (T >= 1, C) or not finite, classes has another length, a time or
+            threshold makes no sense, or unknown score or threshold_scope.
 
     >>> localize(torch.tensor([[0.0], [0.9], [0.8], [0.1]]), 0.5, classes=["Diving"])
     [Detection(video='', label='Diving', start=0.5, end=1.5, score=0.8999999761581421)]
     """
-    cas = torch.as_tensor(cas).detach().cpu()
+    cas = cas.detach().cpu() if isinstance(cas, Tensor) else torch.as_tensor(cas, device="cpu")
     if cas.ndim != 2 or not len(cas):
         raise ValueError(f"cas has shape {tuple(cas.shape)}; expected (T >= 1, C)")
     classes = [str(k) for k in range(cas.shape[1])] if classes is None else classes
     if len(classes) != cas.shape[1]:
         raise ValueError(f"{len(classes)} class names for cas of shape {tuple(cas.shape)}")
+    if not cas.isfinite().all():
+        raise ValueError(f"{video or 'cas'}: the CAS is not finite; expected probabilities")
+    require_times(video, snippet_seconds, duration, offset_seconds)
+    if not (class_threshold == class_threshold and threshold_factor == threshold_factor):
+        raise ValueError(
+            f"class_threshold={class_threshold}, threshold_factor={threshold_factor}; expected "
+            "numbers"
+        )
     if score not in SCORES:
         raise ValueError(f"score={score!r}; expected one of {', '.join(map(repr, SCORES))}")
     video_scores = topk_mean(cas, topk)

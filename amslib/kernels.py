@@ -65,7 +65,7 @@ def bmm(a: Tensor, b: Tensor) -> Tensor:
     """``a @ b`` of shapes (M, N, K) and (M, K, L), by the library whose kernels are pinned."""
     if not _by_numpy(a):
         return torch.bmm(a, b)
-    product = torch.empty(*a.shape[:2], b.shape[2])
+    product = a.new_empty(*a.shape[:2], b.shape[2])
     np.matmul(a.numpy(), b.numpy(), out=product.numpy())
     return product
 

@@ -116,8 +116,9 @@ def initial_parameters(
         # each of two parallel heads is a layer of its own and has its own fan-out
         fan_out = columns // 2 if layer == 2 and config.heads == "parallel" else columns
         bound = (6 / (rows + fan_out)) ** 0.5
-        weight = torch.empty(1, rows, columns).uniform_(-bound, bound, generator=generator)
-        parameters |= {f"weight{layer}": weight, f"bias{layer}": torch.zeros(1, 1, columns)}
+        weight = torch.empty(1, rows, columns, dtype=torch.float32, device="cpu")
+        weight.uniform_(-bound, bound, generator=generator)
+        parameters |= {f"weight{layer}": weight, f"bias{layer}": weight.new_zeros(1, 1, columns)}
     return parameters
 
 

@@ -25,7 +25,7 @@ def whole_base_cas(store: Store, model: Branches, config: Config) -> Tensor:
     cas = _table(store, len(model.weight1), store.labels.shape[1])
     for batch in chunks(store, read=True):
         cas.index_copy_(1, batch.rows, base_cas(model, batch, config))
-    return cas
+    return _require_finite(store, cas)
 
 
 @torch.no_grad()
@@ -48,7 +48,7 @@ def whole_supp_cas(store: Store, model: Branches, positions: Tensor, config: Con
     for batch in chunks(store, read=True):
         where = positions.index_select(1, batch.rows)
         cas.index_copy_(1, batch.rows, supp_cas(model, batch, where, config))
-    return cas
+    return _require_finite(store, cas)
 
 
 def whole_labels(
@@ -91,10 +91,30 @@ def chances(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     Drawn once for all members, whether or not one needs them: what a member gets does not depend
     on the others.
     """
-    noise = torch.rand(len(batch.rows), generator=generator, device=generator.device)
+    noise = torch.rand(
+        len(batch.rows), generator=generator, dtype=torch.float32, device=generator.device
+    )
     return onto(batch.rows.device, noise), one_class(batch.labels, generator)
 
 
 def _table(store: Store, members: int, *shape: int) -> Tensor:
     """An empty table with a row for each snippet of the store."""
-    return torch.empty(members, store.shape[0], *shape, device=store.device)
+    shape = members, store.shape[0], *shape
+    return torch.empty(shape, dtype=torch.float32, device=store.device)
+
+
+def _require_finite(store: Store, cas: Tensor) -> Tensor:
+    """The CAS (M, rows, C) again. What is not finite in one video would change where the sampler
+    reads others.
+
+    Raises:
+        FloatingPointError: a value is not finite; names the video.
+    """
+    if cas.isfinite().all():
+        return cas
+    row = int((~cas.isfinite()).any(-1).any(0).nonzero()[0])
+    video = store.videos[int(np.searchsorted(store.starts, row, side="right")) - 1]
+    raise FloatingPointError(
+        f"video {video.id}: its CAS from {store.stream} features is not finite. Look for extreme "
+        "values in them, or lower lr"
+    )

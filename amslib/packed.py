@@ -191,7 +191,7 @@ def sample_positions(
     place = torch.searchsorted(g, u, right=True) - 1
     place = torch.minimum(torch.maximum(place, first), end - 1)
     if mode == "bins":
-        along = 0.5
+        along = w.new_full((), 0.5, dtype=torch.float32)
     else:
         low, high = g.gather(-1, place), g.gather(-1, place + 1)
         along = ((u - low) / (high - low).clamp_min(1e-300)).clamp(0, 1)

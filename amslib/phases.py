@@ -62,7 +62,7 @@ class StreamTrainer:
         self.learners: dict[str, Learner] = {}
         self.losses: dict[str, Tensor] = {}
         self.start: dict[str, dict[str, Tensor]] = {}  # parameters as the iteration began
-        self.terms = torch.zeros(0)  # of each step of the present epoch, (steps, members, 3)
+        self.terms = _zeros(0)  # of each step of the present epoch, (steps, members, 3)
         self.random: dict[str, Tensor | dict] = {}  # states of the random sources of a phase
 
     def iterations(self) -> Iterator[int]:
@@ -170,8 +170,8 @@ class StreamTrainer:
         epochs = self.common.epochs if self.iteration else self.common.epochs_zero
         length = self.common.steps_per_epoch
         if not self.step:
-            self.losses[branch] = torch.zeros(len(configs), epochs, len(TERMS))
-            self.terms = torch.zeros(length, len(configs), len(TERMS), device=device)
+            self.losses[branch] = _zeros(len(configs), epochs, len(TERMS))
+            self.terms = _zeros(length, len(configs), len(TERMS)).to(device)
         draw, dropout, chance = self._sources(branch)
         step = Step(learner, configs, dropout)
         if device.type == "cuda":
@@ -330,6 +330,10 @@ class StreamTrainer:
             own = {k.partition("/")[2]: p for k, p in groups["now"].items() if k.startswith(branch)}
             self.learners[branch] = Learner.of_state(own, self.common, device)
         self._sources(self.branch)  # a state that is none of a random source is told here
+
+
+def _zeros(*shape: int) -> Tensor:
+    return torch.zeros(shape, dtype=torch.float32, device="cpu")
 
 
 def _taught(

@@ -13,11 +13,12 @@ from tqdm import tqdm
 
 from .batches import Batch, Store, ahead
 from .config import Config
-from .data.video import Video
+from .data.video import Video, label_flags
 from .detections import Detection
-from .device import pick_device
+from .device import own_settings, pick_device
 from .forward import plan_positions, read, supp_cas
 from .inference import at_least_one, fuse, localize
+from .inputs import feature_shape, require_distinct, require_streams, require_times
 from .model import Branches, activate, heads, probabilities
 from .objective import TERMS
 from .overview import CHUNK
@@ -76,7 +77,8 @@ class Run:
             device: "auto" or a torch device.
 
         Raises:
-            ValueError: the video lacks a stream or has another feature width.
+            ValueError: the video lacks a stream or has another feature width, its streams differ in
+                length, a value is not finite in float32, or so large that the CAS is not finite.
             IndexError: the run has no such iteration.
         """
         return self._look_at(video, iteration, classes, device)[0][0]
@@ -101,7 +103,19 @@ class Run:
         device: str = "auto",
         progress: bool = False,
     ) -> list[Detection]:
-        """Detections of all videos, at full length (Sec. III-E). Errors are those of `cas`."""
+        """Detections of all videos, at full length (Sec. III-E).
+
+        Labels and borders do not depend on the other videos or on the order, and scores do so by
+        rounding alone (1e-6); but with the sampler "erase", whose weights have flat parts, rounding
+        may also decide which side of one is read.
+
+        Raises:
+            ValueError: see `cas`; also a video given twice, or whose times (`snippet_seconds`,
+                `offset_seconds`, `duration`) make no sense.
+        """
+        videos = list(videos)
+        for v in videos:
+            require_times(v.id, v.snippet_seconds, v.duration, v.offset_seconds)
         looked = self.all_cas(videos, iteration, device=device, progress=progress)
         return self.cut((video, fuse(cas, self.config.beta)) for video, cas in looked)
 
@@ -132,31 +146,34 @@ class Run:
         device: str = "auto",
         progress: bool = False,
     ) -> Iterator[tuple[Video, dict[str, dict[str, Tensor]]]]:
-        """Every video with its `cas`, many at a time; errors are those of `cas`.
+        """Every video with its `cas`, many at a time; errors are those of `cas`, and no video may
+        be given twice.
 
         Args:
             videos: with every stream the run was trained on.
             iteration: 0 is phase zero, -1 the last.
-            known: the true labels steer the sampler, as in training.
+            known: the true labels steer the sampler, as in training; all must be known classes.
             device: "auto" or a torch device.
             progress: show a progress bar on standard error.
         """
         videos, models = list(videos), self._models(iteration, device)
+        require_distinct(videos)
         chunks = (videos[start : start + CHUNK] for start in range(0, len(videos), CHUNK))
         with tqdm(total=len(videos), disable=not progress, unit="video") as bar:
             for stores in ahead(self._stores(chunk, device) for chunk in chunks):
                 chunk = next(iter(stores.values())).videos
-                classes = self._labels(chunk) if known else None
+                classes = torch.from_numpy(label_flags(chunk, self.classes)) if known else None
                 yield from zip(chunk, self._look(stores, models, classes)[0], strict=True)
                 bar.update(len(chunk))
 
-    def _labels(self, videos: Sequence[Video]) -> Tensor:
-        """True labels, (B, C)."""
-        return torch.tensor([[float(c in v.labels) for c in self.classes] for v in videos])
-
     def _stores(self, videos: list[Video], device: str) -> dict[str, Store]:
         """The features of each stream."""
-        labels, stores = self._labels(videos).numpy(), {}
+        # no label of a test video is looked at otherwise
+        oracle = self.config.test_classes == "oracle"
+        labels = np.zeros((len(videos), len(self.classes)), np.float32)
+        labels = label_flags(videos, self.classes) if oracle else labels
+        require_streams(videos, self.states[0])
+        stores = {}
         for stream, branches in self.states[0].items():
             for video in videos:
                 self._check(video, stream, branches["base"]["weight1"].shape[1])
@@ -176,7 +193,7 @@ class Run:
         models = self._models(iteration, device)
         return self._look(self._stores([video], device), models, classes)
 
-    @torch.no_grad()
+    @own_settings()
     def _look(
         self,
         stores: dict[str, Store],
@@ -192,6 +209,7 @@ class Run:
             sizes = batch.sizes.tolist()
             cas_logits, video_logits = heads(base(read(batch))[1], self.config)
             seen = activate(cas_logits, self.config)
+            self._require_finite(seen, batch, store, models[stream])
             for place, values in enumerate(seen[0].cpu().split(sizes)):
                 cas[place][stream] = {"base": values}
             if supp is None:
@@ -199,6 +217,7 @@ class Run:
             batch = replace(batch, labels=self._steering_classes(video_logits, batch, classes))
             where = self._positions(seen, batch, stream, videos)
             again = supp_cas(supp, batch, where, self.config)
+            self._require_finite(again, batch, store, models[stream])
             for place, values in enumerate(again[0].cpu().split(sizes)):
                 cas[place][stream]["supp"] = values
             for place, values in enumerate(where[0].cpu().split(sizes)):
@@ -210,22 +229,32 @@ class Run:
         noise, drawn = [], []
         for video, size, labels in zip(videos, batch.sizes.tolist(), batch.labels, strict=True):
             chance = torch_generator(self.seed, "sampler", stream, video.id)
-            noise.append(torch.rand(size, generator=chance))
+            noise.append(torch.rand(size, generator=chance, dtype=torch.float32, device="cpu"))
             drawn.append(one_class(labels, chance))
         noise = torch.cat(noise).to(cas.device)
         return plan_positions([self.config], cas, batch, noise, torch.stack(drawn))
 
     def _check(self, video: Video, stream: str, width: int) -> None:
-        if stream not in video.features:
+        own = feature_shape(video, stream)[1]
+        if own != width:
             raise ValueError(
-                f"video {video.id}: no {stream} features (has {sorted(video.features)}), but "
-                f"the run was trained on {sorted(self.states[0])}"
+                f"video {video.id}: {stream} features are {own} wide, but the run was trained on "
+                f"width {width}"
             )
-        if video.features[stream].shape[-1] != width:
-            raise ValueError(
-                f"video {video.id}: {stream} features are {video.features[stream].shape[-1]} "
-                f"wide, but the run was trained on width {width}"
-            )
+
+    def _require_finite(
+        self, cas: Tensor, batch: Batch, store: Store, branches: dict[str, Branches]
+    ) -> None:
+        """What is not finite in one video would change where the sampler reads others."""
+        if cas.isfinite().all():
+            return
+        if not all(p.isfinite().all() for branch in branches.values() for p in branch.parameters()):
+            raise ValueError(f"the run's {store.stream} weights are not finite; train it again")
+        row = int((~cas.isfinite()).any(-1).any(0).nonzero()[0])
+        raise ValueError(
+            f"video {store.videos[int(batch.video[row])].id}: its {store.stream} features are so "
+            "large that its CAS is not finite; scale them as those the run was trained on"
+        )
 
     def _steering_classes(self, logits: Tensor, batch: Batch, classes: Tensor | None) -> Tensor:
         """Flags (B, C) of the classes whose CAS steers the sampler; no labels at test time.
@@ -238,6 +267,11 @@ class Run:
         how, labels = self.config.test_classes, batch.labels
         if classes is not None:
             flags = torch.as_tensor(classes, device=labels.device, dtype=labels.dtype)
+            if flags.shape not in (labels.shape, labels.shape[1:]):
+                raise ValueError(
+                    f"classes have shape {tuple(flags.shape)}; expected one flag for each of "
+                    f"{len(self.classes)} classes"
+                )
             return flags.expand_as(labels)
         if how == "oracle":
             return labels

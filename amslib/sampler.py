@@ -61,7 +61,8 @@ def aggregate(
 def one_class(labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Keep one class of each video, drawn uniformly: (..., C) labels to (..., C) flags."""
     device = labels.device if generator is None else generator.device
-    lot = onto(labels.device, torch.rand(labels.shape, generator=generator, device=device))
+    lot = torch.rand(labels.shape, generator=generator, dtype=torch.float32, device=device)
+    lot = onto(labels.device, lot)
     lot = torch.where(labels.bool(), lot, -1)
     drawn = torch.zeros_like(lot).scatter(-1, lot.argmax(-1, keepdim=True), 1)
     return labels.bool() & drawn.bool()
@@ -164,7 +165,7 @@ def sample_positions(
     # right=True steps over flat parts: the bin found always has weight
     bin_ = (torch.searchsorted(g, u.contiguous(), right=True) - 1).clamp(0, bins.shape[-1] - 1)
     if mode == "bins":
-        inside = 0.5
+        inside = w.new_full((), 0.5, dtype=torch.float32)
     else:
         low, high = g.gather(-1, bin_), g.gather(-1, bin_ + 1)
         inside = ((u - low) / (high - low).clamp_min(1e-300)).clamp(0, 1)

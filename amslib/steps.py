@@ -76,7 +76,9 @@ class Step:
     def __init__(self, learner: Learner, configs: Sequence[Config], dropout: torch.Generator):
         self.learner, self.common, self.dropout = learner, configs[0], dropout
         device = learner.model.weight1.device
-        self.weights = torch.tensor([term_weights(c) for c in configs], device=device)  # (M, 3)
+        self.weights = torch.tensor(  # (M, 3)
+            [term_weights(c) for c in configs], dtype=torch.float32, device=device
+        )
 
     def __call__(self, given: Given) -> Tensor:
         """Train on a batch; the losses before it, (M, 3) in the order of `TERMS`."""

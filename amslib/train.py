@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from .batches import Store
+from .batches import Store, check_values
 from .checkpoint import Checkpoint
 from .config import Config
 from .data.video import Dataset
-from .device import pick_device
+from .device import own_settings, pick_device
+from .inputs import require_distinct, require_streams
 from .keeper import Done, Keeper
 from .machine import keep_memory
 from .phases import StreamTrainer
@@ -31,6 +32,7 @@ AFTERWARDS = ("test_classes", "beta", "class_threshold", "score")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
+@own_settings(gradients=True)
 def train(
     dataset: Dataset,
     config: Config | Sequence[Config] = Config(),  # noqa: B008 (frozen)
@@ -64,8 +66,9 @@ def train(
         The trained branches of every stream and iteration, with the history of the losses.
 
     Raises:
-        ValueError: no training videos, or none with features; unknown precision; a device that is
-            not there; a checkpoint that is damaged or of other work.
+        ValueError: no training videos, or none with features; videos in memory whose features or
+            labels cannot be used, see `Store`; a video given twice; unknown precision; a device
+            that is not there; a checkpoint that is damaged or of other work.
         FloatingPointError: a loss is no longer finite; names the step, the term and the videos.
         StoppedError: training was told to stop, and saved where it stands.
     """
@@ -89,6 +92,7 @@ def train(
         kept = Checkpoint(checkpoint, _work(dataset, trained, seed, target, precision))
     steps = sum(_steps([trained[i] for i in group]) for group in groups) * len(dataset.streams)
     labels = dataset.labels(dataset.train)
+    _check_streams(dataset)
     with (
         Keeper(kept, checkpoint_seconds) as keeper,
         tqdm(total=steps, initial=keeper.steps, disable=not progress, unit="step") as bar,
@@ -121,6 +125,21 @@ def train(
                 if one.iteration <= configs[i].iterations:
                     runs[i].add(one.iteration, one.stream, states, curves)
     return runs[0] if isinstance(config, Config) else runs
+
+
+def _check_streams(dataset: Dataset) -> None:
+    """Refuse the features of any stream before the first is trained on."""
+    require_distinct(dataset.train)
+    require_streams(dataset.train, dataset.streams)
+    for video in dataset.train:
+        more = sorted(set(video.features) - set(dataset.streams))
+        if more:
+            raise ValueError(
+                f"video {video.id}: {more[0]} features, which {dataset.train[0].id} lacks; give "
+                "all training videos the same streams"
+            )
+    for stream in dataset.streams[1:]:  # a store looks at its own, and that of the first is next
+        check_values(dataset.train, stream)
 
 
 def _done(stream: str, group: int, iteration: int, trainer: StreamTrainer) -> Done:

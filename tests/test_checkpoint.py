@@ -381,7 +381,7 @@ def test_a_loss_that_is_not_finite_names_its_place_and_can_be_reproduced(tmp_pat
     late = None
     for i, video in enumerate(TINY.train):
         rows = np.array(video.features["rgb"])
-        rows[3, 0] = np.nan
+        rows[3, 0] = 3e38  # finite, but no product with it is
         bad = replace(video, features={**video.features, "rgb": rows})
         data = replace(TINY, train=(*TINY.train[:i], bad, *TINY.train[i + 1 :]))
         folder = tmp_path / str(i)
@@ -402,7 +402,7 @@ def test_a_loss_that_is_not_finite_names_its_place_and_can_be_reproduced(tmp_pat
 
 
 def test_a_loss_that_is_not_finite_in_the_first_epoch_is_met_again(tmp_path):
-    features = {"rgb": np.full((9, 8), np.nan, np.float32)}
+    features = {"rgb": np.full((9, 8), 3e38, np.float32)}
     data = replace(TINY, train=(replace(TINY.train[0], features=features),))
     told = []
     for _ in range(2):

@@ -268,6 +268,6 @@ def test_errors_say_what_is_missing():
     empty = Dataset("bare", ("a",), (Video("v", labels=("a",)),), ())
     with pytest.raises(ValueError, match="'bare'"):
         train(empty)
-    broken = replace(TINY.train[0], features={"rgb": np.full((5, 16), np.nan, np.float32)})
+    broken = replace(TINY.train[0], features={"rgb": np.full((5, 16), 3e38, np.float32)})
     with pytest.raises(FloatingPointError, match="stream rgb, iteration 0, base branch"):
-        train(replace(TINY, train=(broken, *TINY.train[1:])), QUICK)
+        train(replace(TINY, train=(broken, *TINY.train[1:])).only("rgb"), QUICK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,6 +27,9 @@ class Video:
         offset_seconds: where the first snippet begins; snippet t covers [t, t + 1) times
             `snippet_seconds` after it.
         metadata: whatever else a format or generator knows, by name.
+
+    Raises:
+        ValueError: the labels are one text instead of names, or a segment is no triple.
     """
 
     id: str
@@ -39,12 +42,24 @@ class Video:
     offset_seconds: float = 0.0
     metadata: Mapping = field(repr=False, default_factory=dict)
 
+    def __post_init__(self):
+        if isinstance(self.labels, str):  # which is a sequence, of letters
+            raise ValueError(
+                f"video {self.id}: labels={self.labels!r} is one text; expected a tuple of names, "
+                f"e.g. ({self.labels!r},)"
+            )
+        for segment in self.segments:
+            if len(segment) != 3:
+                raise ValueError(
+                    f"video {self.id}: segment {segment!r}; expected (start_s, end_s, label)"
+                )
+
     @property
     def num_snippets(self) -> int:
         """T, the number of snippets (0 without features)."""
         shapes = getattr(self.features, "shapes", None)  # features on disk know theirs unread
         if shapes is None:
-            shapes = {stream: x.shape for stream, x in self.features.items()}
+            shapes = {stream: np.shape(x) for stream, x in self.features.items()}
         return next((shape[0] for shape in shapes.values()), 0)
 
 
@@ -88,13 +103,31 @@ class Dataset:
         """Video-level labels as a {0, 1} array of shape (len(videos), C).
 
         Raises:
-            KeyError: a video has a label that is none of `classes`.
+            ValueError: a video has a label that is none of `classes`.
         """
-        column = {name: k for k, name in enumerate(self.classes)}
-        y = np.zeros((len(videos), len(self.classes)), np.float32)
-        for row, video in enumerate(videos):
-            y[row, [column[name] for name in video.labels]] = 1
-        return y
+        return label_flags(videos, self.classes)
+
+
+def label_flags(videos: Sequence[Video], classes: Sequence[str]) -> np.ndarray:
+    """Video-level labels as a {0, 1} array of shape (len(videos), len(classes)).
+
+    Raises:
+        ValueError: a class is named twice, or a video has a label that is none of them.
+    """
+    column = {name: k for k, name in enumerate(classes)}
+    if len(column) < len(classes):
+        twice = next(name for k, name in enumerate(classes) if column[name] != k)
+        raise ValueError(f"class {twice!r} is named more than once; name each class once")
+    flags = np.zeros((len(videos), len(classes)), np.float32)
+    for row, video in enumerate(videos):
+        for name in video.labels:
+            if name not in column:
+                raise ValueError(
+                    f"video {video.id}: label {name!r} is none of the {len(classes)} classes "
+                    f"({', '.join(map(str, classes[:3]))}, ..); correct it, or add the class"
+                )
+            flags[row, column[name]] = 1
+    return flags
 
 
 class OneStream(Mapping):
@@ -118,7 +151,16 @@ class OneStream(Mapping):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape (T, D), unread where the features know it."""
         known = getattr(self.features, "shapes", None)
-        return {name: self[name].shape if known is None else known[name] for name in self}
+        return {name: np.shape(self[name]) if known is None else known[name] for name in self}
+
+    @property
+    def parts(self) -> Mapping:
+        """The file of the stream.
+
+        Raises:
+            AttributeError: the features are in memory.
+        """
+        return {name: part for name, part in self.features.parts.items() if name == self.stream}
 
 
 def fingerprint(*parts) -> str:
