@@ -105,9 +105,8 @@ class Run:
     ) -> list[Detection]:
         """Detections of all videos, at full length (Sec. III-E).
 
-        Labels and borders do not depend on the other videos or on the order, and scores do so by
-        rounding alone (1e-6); but with the sampler "erase", whose weights have flat parts, rounding
-        may also decide which side of one is read.
+        Labels and borders of a video do not depend on the other videos or on their order, and
+        scores do so by rounding alone (1e-6).
 
         Raises:
             ValueError: see `cas`; also a video given twice, or whose times (`snippet_seconds`,
@@ -158,7 +157,9 @@ class Run:
         """
         videos, models = list(videos), self._models(iteration, device)
         require_distinct(videos)
-        chunks = (videos[start : start + CHUNK] for start in range(0, len(videos), CHUNK))
+        # where rounding alone decides which side of a jump is sampled, videos must not share sums
+        size = 1 if self.config.sampler == "erase" or self.config.positions == "bins" else CHUNK
+        chunks = (videos[start : start + size] for start in range(0, len(videos), size))
         with tqdm(total=len(videos), disable=not progress, unit="video") as bar:
             for stores in ahead(self._stores(chunk, device) for chunk in chunks):
                 chunk = next(iter(stores.values())).videos

@@ -26,6 +26,9 @@ SAMPLERS = {
     "uniform": Config(**SHORT, sampler="uniform"),
     "random": Config(**SHORT, sampler="random"),
     "none": Config(**SHORT, sampler="none"),
+    "erase": Config(**SHORT, sampler="erase"),
+    "bins": Config(**SHORT, positions="bins"),
+    "erase in bins": Config(**SHORT, sampler="erase", positions="bins"),
 }
 
 
