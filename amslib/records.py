@@ -111,7 +111,7 @@ def record_key(config: Config, seed: int, dataset: Dataset) -> str:
     Of the config only what is not the default counts: a new field changes no key.
     """
     changes = json.dumps(config.changes(), sort_keys=True)
-    text = f"ams {VERSION} {changes} {seed} {dataset.fingerprint}"
+    text = f"ams {VERSION} {changes} {seed} {dataset.identity}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -227,7 +227,7 @@ def _scored(
             "key": key,
             "config": asdict(run.config),
             "seed": seed,
-            "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
+            "dataset": {"name": dataset.name, "fingerprint": dataset.identity},
             "iterations": [_scores(run, dataset, i, device) for i in range(len(run.states))],
         }
         seconds = sum(stream.seconds for stream in streams) + time.perf_counter() - start

@@ -157,7 +157,7 @@ def _work(
     return {
         "configs": [asdict(config) for config in configs],
         "seed": seed,
-        "dataset": [dataset.name, dataset.fingerprint],
+        "dataset": [dataset.name, dataset.identity],
         "device": device.type,
         "precision": precision,
     }

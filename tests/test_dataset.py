@@ -46,3 +46,15 @@ def test_a_stream_that_is_not_there_is_none():
     video = Video("v", {"rgb": np.zeros((4, 2))})
     data = Dataset("d", (), (video,), ()).only("depth")
     assert data.streams == () and data.train[0].num_snippets == 0
+
+
+def test_without_a_fingerprint_the_content_identifies_a_data_set():
+    def made(value=1.0, label="Run", fingerprint=""):
+        video = Video("a", {"rgb": np.full((3, 2), value)}, (label,))
+        return Dataset("own", ("Jump", "Run"), (video,), (), fingerprint)
+
+    assert made().identity == made().identity
+    assert len({d.identity for d in (made(), made(2.0), made(label="Jump"))}) == 3
+    assert made(fingerprint="abc").identity == made(2.0, fingerprint="abc").identity == "abc"
+    one = made().only("rgb")
+    assert one.identity not in ("", made(2.0).only("rgb").identity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -74,6 +75,7 @@ class Dataset:
         test: videos to score.
         fingerprint: short hash that changes when anything does that decides a number: labels,
             segments, times, which videos are in which part, and every byte of the features on disk.
+            `dataclasses.replace` copies it: pass ``fingerprint=""`` for a copy with other content.
         options: those passed to `load`.
     """
 
@@ -96,8 +98,21 @@ class Dataset:
             tuple(replace(v, features=OneStream(v.features, stream)) for v in videos)
             for videos in (self.train, self.test)
         )
-        mark = fingerprint(self.fingerprint, stream)
+        mark = fingerprint(self.fingerprint, stream) if self.fingerprint else ""
         return replace(self, train=train, test=test, fingerprint=mark)
+
+    @cached_property
+    def identity(self) -> str:
+        """The `fingerprint`; without one, a hash of all that the data set holds."""
+        if self.fingerprint:
+            return self.fingerprint
+        arrays = [
+            part
+            for video in (*self.train, *self.test)
+            for stream in sorted(video.features)
+            for part in (stream, np.asarray(video.features[stream]))
+        ]
+        return fingerprint(self.classes, self.train, self.test, *arrays)
 
     def labels(self, videos) -> np.ndarray:
         """Video-level labels as a {0, 1} array of shape (len(videos), C).
