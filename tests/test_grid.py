@@ -323,6 +323,7 @@ def test_two_grids_at_once_share_a_folder(tmp_path):
     assert "│     2 │" in row and f" {mean:.1f} ±" in row
 
 
+@pytest.mark.fresh_process
 def test_runs_come_back_from_a_worker(tmp_path):
     (here,) = run_grid([QUICK], [0], TINY, out=tmp_path / "here", runs=True)
     with processes(1) as pool:
