@@ -173,7 +173,7 @@ def test_labels_and_their_order_count(tmp_path):
     convert(load(folder), tmp_path / "plain")
     for change in (
         lambda c: c["classes"].reverse(),
-        lambda c: c["videos"]["video_c"].update(labels=["Dive"]),
+        lambda c: c["videos"]["video_a"].update(labels=["Dive", "Jump"]),
         lambda c: c["videos"]["video_c"].update(offset_seconds=0.1),
         lambda c: c["videos"]["video_c"].update(snippet_seconds=0.65),
         lambda c: c["videos"]["video_c"].update(ambiguous=[[0.5, 0.75]]),
