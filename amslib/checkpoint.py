@@ -16,8 +16,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .method import method_fingerprint
+from .parameters import brief, clip
 
 FORMAT = 1
+SHOWN = 5  # differences that are named
 NOW, BEFORE = "now.safetensors", "before.safetensors"
 
 
@@ -79,7 +81,7 @@ class Checkpoint:
             kind, work, state = about["format"], dict(about["work"]), about["state"]
             damaged = header["digest"] != _digest(tensors, header["about"])
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
-            raise ValueError(f"{path}: not a readable checkpoint ({error!r})") from error
+            raise ValueError(f"{path}: not a readable checkpoint ({clip(repr(error))})") from error
         if damaged:
             raise ValueError(f"{path}: damaged, its content is not what was written")
         if kind != FORMAT or work != self.work:
@@ -115,17 +117,27 @@ class Checkpoint:
 
 
 def _apart(there: dict, asked: dict) -> str:
-    """In which entries two pieces of work differ; of a single config, in which fields."""
+    """In which entries two pieces of work differ; of configs, in which fields of which one."""
     told = []
     for key in dict.fromkeys([*asked, *there]):
         one, other = there.get(key), asked.get(key)
         if one == other:
             continue
-        if key == "configs" and isinstance(one, list) and len(one) == len(other) == 1:
-            told.append(f"configs: {_apart(dict(one[0]), other[0])}")
+        if key == "configs" and isinstance(one, list) and isinstance(other, list):
+            told.append(_configs_apart(one, other))
         else:
-            told.append(f"{key}: it has {one!r}, asked for {other!r}")
-    return "; ".join(told)
+            told.append(f"{key} was {brief(one)}, now {brief(other)}")
+    return "; ".join(told[:SHOWN] + ["and more"] * (len(told) > SHOWN))
+
+
+def _configs_apart(there: list, asked: list) -> str:
+    if len(there) != len(asked):
+        return f"{len(there)} configs were trained, now {len(asked)}"
+    unlike = [i for i, (one, other) in enumerate(zip(there, asked, strict=True)) if one != other]
+    first = unlike[0]
+    name = "configs" if len(asked) == 1 else f"config {first}"
+    more = f", and {len(unlike) - 1} more configs differ" if len(unlike) > 1 else ""
+    return f"{name}: {_apart(dict(there[first]), dict(asked[first]))}{more}"
 
 
 def _digest(tensors: dict[str, Tensor], about: str) -> str:

@@ -65,6 +65,16 @@ def load(source: str | Path, **options) -> Dataset:
     return found.dataset
 
 
+def options_of(source: str | Path) -> tuple[str, ...]:
+    """Names of the options that `load` takes for a source.
+
+    Raises:
+        DataError: a folder of no known layout.
+        DataNotFoundError: see `load`.
+    """
+    return GENERATED if source in BUILT_IN else _layout_of(_folder(source)).options
+
+
 def scan(source: str | Path, **options) -> Scan:
     """What the headers and annotations of a folder tell; raises only where there is no data set.
 
@@ -72,13 +82,18 @@ def scan(source: str | Path, **options) -> Scan:
         source: see `load`.
         **options: those of the layout, see `load`.
     """
+    folder = _folder(source)
+    layout = _layout_of(folder)
+    _check_options(source, layout, options)
+    return layout.scan(folder, **options)
+
+
+def _folder(source: str | Path) -> Path:
     folder = Path(source).expanduser()
     if not folder.is_dir():
         message = f"neither a folder nor one of the built-in data sets {', '.join(BUILT_IN)}"
         raise DataNotFoundError(error("not found", source, message, "Correct the name"))
-    layout = _layout_of(folder)
-    _check_options(source, layout, options)
-    return layout.scan(folder, **options)
+    return folder
 
 
 def annotation_rules(found: Scan) -> list[Finding]:
