@@ -33,7 +33,7 @@ from .files import check_writable
 from .grid import GOES_ON, GridError, run_grid
 from .keeper import StoppedError
 from .panel import evaluate_panel
-from .parameters import brief, unknown
+from .parameters import brief, clip, unknown
 from .protocols import PROTOCOLS
 from .records import COMPUTED, Record
 from .run import Run
@@ -49,6 +49,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+LONGEST = 1500  # characters of a message
+ERROR = "[bold red]error:[/] "
 out = Console(emoji=False, highlight=False)
 err = Console(stderr=True, emoji=False, highlight=False)
 
@@ -295,10 +297,16 @@ def main() -> None:
     except StoppedError as stopped:
         _tell(stopped)
         sys.exit(128 + stopped.number)  # as a shell tells a signal
-    except (ValueError, TypeError, OSError, FloatingPointError, GridError) as error:
-        told = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        _tell(told, "[bold red]error:[/] ")
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        _tell(clip(_with_notes(error), LONGEST), ERROR)
         sys.exit(2)
+    except GridError as error:
+        _tell(_with_notes(error), ERROR)
+        sys.exit(2)
+
+
+def _with_notes(error: Exception) -> str:
+    return "\n".join([str(error), *getattr(error, "__notes__", [])])
 
 
 def _flush() -> None:
@@ -317,14 +325,15 @@ def _repeat_hint(words: list[str]) -> str:
     """What to write instead of ``--set a=1 b=2``; "" where nothing of the kind was written."""
     for option, first, second in zip(words, words[1:], words[2:], strict=False):
         if option in ("--set", "-s", "--option", "-o") and "=" in first and "=" in second:
-            return f"each value needs {option} in front: {option} {first} {option} {second}"
+            again = clip(f"{option} {first} {option} {second}")
+            return f"each value needs {option} in front: {again}"
     return ""
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
     own = DataWarning, CheckpointWarning
     name = "warning" if issubclass(category, own) else category.__name__
-    _tell(message, f"[yellow]{name}:[/] ")
+    _tell(clip(message, LONGEST), f"[yellow]{name}:[/] ")
 
 
 def _tell(message, title: str = "") -> None:
@@ -347,7 +356,7 @@ def _pairs(texts: list[str] | None) -> dict:
     for text in texts or []:
         key, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"{text!r}: expected NAME=VALUE, e.g. eta=0.5")
+            raise ValueError(f"{brief(text)}: expected NAME=VALUE, e.g. eta=0.5")
         try:
             pairs[key] = json.loads(PYTHON.get(value, value))
         except (ValueError, RecursionError):  # no json, or none that a field could be
@@ -512,7 +521,7 @@ def _thresholds(text: str, protocol: str) -> tuple[float, ...]:
         return tuple(float(value) for value in text.split(","))
     except ValueError as error:
         example = "expected start:stop:step as 0.1:0.7:0.1, or a list as 0.5,0.75,0.95"
-        raise ValueError(f"--tiou {text!r}: {example} ({error})") from error
+        raise ValueError(f"--tiou {brief(text)}: {example} ({clip(error)})") from error
 
 
 def _print_evaluation(result: Evaluation, detections: int, videos: int) -> None:

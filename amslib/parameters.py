@@ -23,13 +23,16 @@ def brief(value) -> str:
 
 
 def clip(text: object, longest: int = LONGEST) -> str:
-    """Text for a message, without what goes beyond the longest that is shown.
+    """Text for a message: of what is longer, most of the start and some of the end.
 
-    >>> clip("a" * 999, 5)
-    'aaaaa .. (999 characters)'
+    >>> clip("a" * 999 + "!", 8)
+    'aaaaaa .. (992 characters left out) .. a!'
     """
-    text = str(text)
-    return text if len(text) <= longest else f"{text[:longest]} .. ({len(text)} characters)"
+    text, end = str(text), longest // 4
+    if len(text) <= longest:
+        return text
+    left_out = f".. ({len(text) - longest} characters left out) .."
+    return f"{text[: longest - end]} {left_out} {text[-end:]}"
 
 
 def check(namespace: Mapping, /, **declared: type | tuple) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import heed_ctrl_c
+from helpers import environment, heed_ctrl_c
 
 from amslib import Config, load, records, run_grid
 from amslib.cli import main
@@ -34,7 +34,7 @@ QUICK = Config(steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
 OTHER = replace(QUICK, eta=0.25)
 ARGUMENTS = [
     *("--data", "synthetic-tiny", "-o", "width=8", "-s", "epochs_zero=1", "-s", "epochs=1"),
-    *("-s", "iterations=1", "--experiment", "fig4"),
+    *("--experiment", "fig4"),
 ]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -51,7 +51,7 @@ def start(*arguments) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=heed_ctrl_c,
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
+        env=environment(OMP_NUM_THREADS="1"),
     )
 
 
