@@ -54,22 +54,22 @@ class Checkpoint:
         Raises:
             ValueError: there are checkpoints, but none is good.
         """
-        refused = []
+        refused: dict[str, Path] = {}  # the first file by what is wrong with it
         for path in (self.folder / NOW, self.folder / BEFORE):
             if not path.is_file():
                 continue
             try:
                 found = self._read(path)
             except ValueError as error:
-                refused.append(str(error))
+                refused.setdefault(str(error), path)
                 continue
-            for text in refused:
-                warnings.warn(f"{text}; going on from {path}", CheckpointWarning, stacklevel=3)
+            for text, bad in refused.items():
+                text = f"{bad}: {text}; going on from {path}"
+                warnings.warn(text, CheckpointWarning, stacklevel=3)
             return found
         if refused:
-            raise ValueError(
-                f"{'; '.join(refused)}. Name another folder, or delete this one to start anew"
-            )
+            told = "; ".join(f"{path}: {text}" for text, path in refused.items())
+            raise ValueError(f"{told}. Name another folder, or delete this one to start anew")
         return None
 
     def _read(self, path: Path) -> tuple[dict[str, Tensor], dict]:
@@ -81,11 +81,11 @@ class Checkpoint:
             kind, work, state = about["format"], dict(about["work"]), about["state"]
             damaged = header["digest"] != _digest(tensors, header["about"])
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
-            raise ValueError(f"{path}: not a readable checkpoint ({clip(repr(error))})") from error
+            raise ValueError(f"not a readable checkpoint ({clip(repr(error))})") from error
         if damaged:
-            raise ValueError(f"{path}: damaged, its content is not what was written")
+            raise ValueError("damaged, its content is not what was written")
         if kind != FORMAT or work != self.work:
-            raise ValueError(f"{path}: a checkpoint of other work ({self._difference(kind, work)})")
+            raise ValueError(f"a checkpoint of other work ({self._difference(kind, work)})")
         return tensors, state
 
     def _difference(self, kind: int, theirs: dict) -> str:
