@@ -570,18 +570,22 @@ def _print_grid(rows: Mapping[str, list[Record]]) -> None:
     table.add_column("config")
     for title in ("seeds", "mAP@0.5", "AVG(0.1-0.7)"):
         table.add_column(title, justify="right")
-    sign = "±" if out.encoding.startswith("utf") else "+-"
+    sign = "± " if out.encoding.startswith("utf") else "+- "
     alike: dict[str, list[str]] = {}
     for name, records in rows.items():
         scores = [
             spread(estimate([record.evaluation().average(low, high) for record in records]))
             for low, high in ((0.5, 0.5), (0.1, 0.7))
         ]
-        table.add_row(name, str(len(records)), *(score.replace("±", sign) for score in scores))
+        table.add_row(
+            name,
+            str(len(records)),
+            *(score.replace("±\N{NO-BREAK SPACE}", sign) for score in scores),
+        )
         told = json.dumps([record.evaluation().to_dict() for record in records])
         alike.setdefault(told, []).append(name)
     _print_table(table)
-    out.print(f"percent, after the last iteration; mean {sign} standard deviation over seeds")
+    out.print(f"percent, after the last iteration; mean {sign}standard deviation over seeds")
     for names in alike.values():
         if len(names) > 1:
             same = f"the same in every number: {', '.join(names)}; with these settings, what they "

@@ -353,7 +353,8 @@ def show(*words, shell: str = "", **changes) -> subprocess.CompletedProcess:
     program = [sys.executable, "-m", "amslib", *map(str, words)]
     if shell:
         program = ["sh", "-c", f'"$@" {shell}', "sh", *program]
-    return subprocess.run(program, capture_output=True, env=environment(**changes), timeout=120)
+    env = environment(OMP_NUM_THREADS="1", **changes)
+    return subprocess.run(program, capture_output=True, env=env)
 
 
 def test_json_and_paths_bear_no_colours(trained):
@@ -417,7 +418,7 @@ def test_it_needs_neither_a_home_nor_a_temporary_folder(trained, tmp_path):
     away = str(tmp_path / "file" / "x")
     (tmp_path / "file").touch()
     words = command((trained[0], tmp_path / "run"))
-    shown = show(*words, HOME=away, TMPDIR=away, XDG_CACHE_HOME=away, OMP_NUM_THREADS="1")
+    shown = show(*words, HOME=away, TMPDIR=away, XDG_CACHE_HOME=away)
     assert shown.returncode == 0, shown.stderr
     assert (tmp_path / "run" / "data.json").is_file()
 
