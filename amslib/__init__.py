@@ -1,5 +1,6 @@
 """Adaptive Mutual Supervision for weakly-supervised temporal action localization."""
 
+from . import openmp  # noqa: F401  (first: torch is loaded by the others)
 from .config import Config
 from .data import Dataset, Video, load
 from .detections import Detection, read_detections, read_ground_truth, write_detections

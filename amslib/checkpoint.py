@@ -16,8 +16,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .method import method_fingerprint
+from .parameters import brief, clip
 
 FORMAT = 1
+SHOWN = 5  # differences that are named
 NOW, BEFORE = "now.safetensors", "before.safetensors"
 
 
@@ -52,22 +54,22 @@ class Checkpoint:
         Raises:
             ValueError: there are checkpoints, but none is good.
         """
-        refused = []
+        refused: dict[str, Path] = {}  # the first file by what is wrong with it
         for path in (self.folder / NOW, self.folder / BEFORE):
             if not path.is_file():
                 continue
             try:
                 found = self._read(path)
             except ValueError as error:
-                refused.append(str(error))
+                refused.setdefault(str(error), path)
                 continue
-            for text in refused:
-                warnings.warn(f"{text}; going on from {path}", CheckpointWarning, stacklevel=3)
+            for text, bad in refused.items():
+                text = f"{bad}: {text}; going on from {path}"
+                warnings.warn(text, CheckpointWarning, stacklevel=3)
             return found
         if refused:
-            raise ValueError(
-                f"{'; '.join(refused)}. Name another folder, or delete this one to start anew"
-            )
+            told = "; ".join(f"{path}: {text}" for text, path in refused.items())
+            raise ValueError(f"{told}. Name another folder, or delete this one to start anew")
         return None
 
     def _read(self, path: Path) -> tuple[dict[str, Tensor], dict]:
@@ -79,11 +81,11 @@ class Checkpoint:
             kind, work, state = about["format"], dict(about["work"]), about["state"]
             damaged = header["digest"] != _digest(tensors, header["about"])
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
-            raise ValueError(f"{path}: not a readable checkpoint ({error!r})") from error
+            raise ValueError(f"not a readable checkpoint ({clip(repr(error))})") from error
         if damaged:
-            raise ValueError(f"{path}: damaged, its content is not what was written")
+            raise ValueError("damaged, its content is not what was written")
         if kind != FORMAT or work != self.work:
-            raise ValueError(f"{path}: a checkpoint of other work ({self._difference(kind, work)})")
+            raise ValueError(f"a checkpoint of other work ({self._difference(kind, work)})")
         return tensors, state
 
     def _difference(self, kind: int, theirs: dict) -> str:
@@ -115,17 +117,27 @@ class Checkpoint:
 
 
 def _apart(there: dict, asked: dict) -> str:
-    """In which entries two pieces of work differ; of a single config, in which fields."""
+    """In which entries two pieces of work differ; of configs, in which fields of which one."""
     told = []
     for key in dict.fromkeys([*asked, *there]):
         one, other = there.get(key), asked.get(key)
         if one == other:
             continue
-        if key == "configs" and isinstance(one, list) and len(one) == len(other) == 1:
-            told.append(f"configs: {_apart(dict(one[0]), other[0])}")
+        if key == "configs" and isinstance(one, list) and isinstance(other, list):
+            told.append(_configs_apart(one, other))
         else:
-            told.append(f"{key}: it has {one!r}, asked for {other!r}")
-    return "; ".join(told)
+            told.append(f"{key} was {brief(one)}, now {brief(other)}")
+    return "; ".join(told[:SHOWN] + ["and more"] * (len(told) > SHOWN))
+
+
+def _configs_apart(there: list, asked: list) -> str:
+    if len(there) != len(asked):
+        return f"{len(there)} configs were trained, now {len(asked)}"
+    unlike = [i for i, (one, other) in enumerate(zip(there, asked, strict=True)) if one != other]
+    first = unlike[0]
+    name = "configs" if len(asked) == 1 else f"config {first}"
+    more = f", and {len(unlike) - 1} more configs differ" if len(unlike) > 1 else ""
+    return f"{name}: {_apart(dict(there[first]), dict(asked[first]))}{more}"
 
 
 def _digest(tensors: dict[str, Tensor], about: str) -> str:

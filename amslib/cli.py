@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
 import warnings
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
+from . import __version__
 from .checkpoint import CheckpointWarning
 from .config import Config
 from .data import DataNotFoundError, Dataset, DataWarning, Finding, Report, check, convert, load
 from .data.findings import SHOWN
+from .data.folder import open_options
 from .detections import read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
-from .experiments import EXPERIMENTS
-from .files import check_writable, write_whole
+from .experiments import EXPERIMENTS, set_in_every_row
+from .files import check_writable
 from .grid import GOES_ON, GridError, run_grid
 from .keeper import StoppedError
 from .panel import evaluate_panel
-from .parameters import unknown
+from .parameters import brief, clip, unknown
 from .protocols import PROTOCOLS
 from .records import COMPUTED, Record
 from .run import Run
+from .saved import ABOUT, DATA, WEIGHTS
+from .source import Source, differing
 from .tables import count
 from .train import train
 from .workers import cluster, processes
@@ -43,8 +49,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(emoji=False)
-err = Console(stderr=True, emoji=False)
+LONGEST = 1500  # characters of a message
+ERROR = "[bold red]error:[/] "
+out = Console(emoji=False, highlight=False)
+err = Console(stderr=True, emoji=False, highlight=False)
 
 Data = Annotated[
     str, typer.Option(help="synthetic, synthetic-tiny, or a folder of features.", metavar="NAME")
@@ -67,9 +75,32 @@ Set = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 OtherData = Annotated[
-    str | None, typer.Option(help="Other data than the run was trained on.", metavar="NAME")
+    str | None,
+    typer.Option(
+        help="Other data than the run was trained on; read as those were, but for the options "
+        "passed here.",
+        metavar="NAME",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ..")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"amslib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 @app.command("train")
@@ -84,22 +115,23 @@ def train_command(
 ) -> None:
     """Train AMS on the video-level labels of a data set.
 
-    Ctrl-C stops after the step at hand and saves; the same command goes on from there.
+    Ctrl-C stops after the step at hand and saves; the same command goes on from there. A finished
+    run is never replaced: the same command does nothing, another one is refused.
     """
     options = _data_options(snippet_seconds, option)
     config = _config(set_)
     dataset = load(data, **options)
+    source, checkpoint = Source.of(data, options, dataset), run / "checkpoint"
+    if _is_finished(run, config, seed, source):
+        _tell(f"{run} already holds this run, with the same config, seed and data: nothing to do")
+        return
     check_writable(run)
-    checkpoint = run / "checkpoint"
     if checkpoint.is_dir():
         _tell(f"{checkpoint} is there: going on from it, if it is of this training")
     progress = sys.stderr.isatty()
     trained = train(dataset, config, seed, device, progress, checkpoint=checkpoint)
-    source = data if data.startswith("synthetic") else str(Path(data).resolve())
-    about = {"data": source, "options": options, "fingerprint": dataset.fingerprint}
-    (run / "data.json").unlink(missing_ok=True)  # of another run, that the new one replaces
     trained.save(run)
-    write_whole({run / "data.json": f"{json.dumps(about, indent=1)}\n".encode()})
+    source.write(run)
     shutil.rmtree(checkpoint, ignore_errors=True)
     _tell(f"trained {count(len(trained.states) - 1, 'iteration')}; saved in {run}")
 
@@ -114,8 +146,9 @@ def predict_command(
     device: Device = "auto",
 ) -> None:
     """Write the detections of a trained run on the test videos."""
-    dataset = _data_of(run, data, snippet_seconds, option)
-    found = Run.load(run).predict(dataset.test, device=device, progress=sys.stderr.isatty())
+    trained, dataset = _run_and_data(run, data, snippet_seconds, option)
+    check_writable(detections.parent)
+    found = trained.predict(dataset.test, device=device, progress=sys.stderr.isatty())
     write_detections(found, detections)
     within = f"{count(len(found), 'detection')} in {count(len(dataset.test), 'video')}"
     _tell(f"{within}; written to {detections}")
@@ -161,8 +194,7 @@ def evaluate_command(
         found = read_detections(detections)
         videos = read_ground_truth(ground_truth or detections)
     else:
-        dataset = _data_of(run, data, snippet_seconds, option)
-        trained = Run.load(run)
+        trained, dataset = _run_and_data(run, data, snippet_seconds, option)
         last = len(trained.states) - 1
         if not -1 <= iteration <= last:
             raise ValueError(f"--iteration {iteration}: the run has 0 to {last}; -1 is the last")
@@ -200,7 +232,7 @@ def grid_command(
     """Train and score every config of an experiment with several seeds; records are read."""
     if experiment not in EXPERIMENTS:
         raise ValueError(f"--experiment: {unknown(experiment, EXPERIMENTS, 'experiment')}")
-    rows = EXPERIMENTS[experiment](_config(set_))
+    rows = _rows(experiment, _config(set_), _pairs(set_))
     dataset = load(data, **_data_options(snippet_seconds, option))
     shown = sys.stderr.isatty()
     try:
@@ -250,21 +282,58 @@ def convert_command(
 def main() -> None:
     """Run the command line; an error is one message, not a traceback."""
     warnings.showwarning = _show_warning
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know all letters
     try:
-        app()
+        try:
+            app()
+        except SystemExit as end:
+            _flush()
+            if end.code == 2 and (hint := _repeat_hint(sys.argv[1:])):
+                _tell(hint)
+            raise
+    except BrokenPipeError:
+        sys.exit(1)  # whoever reads has read enough, as `head` does
     except StoppedError as stopped:
         _tell(stopped)
         sys.exit(128 + stopped.number)  # as a shell tells a signal
-    except (ValueError, TypeError, OSError, FloatingPointError, GridError) as error:
-        told = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        _tell(told, "[bold red]error:[/] ")
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        _tell(clip(_with_notes(error), LONGEST), ERROR)
         sys.exit(2)
+    except GridError as error:
+        _tell(_with_notes(error), ERROR)
+        sys.exit(2)
+
+
+def _with_notes(error: Exception) -> str:
+    return "\n".join([str(error), *getattr(error, "__notes__", [])])
+
+
+def _flush() -> None:
+    """Write what was printed, while an error can still be reported."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OSError(f"standard output: cannot be written ({error.strerror})") from error
+
+
+def _repeat_hint(words: list[str]) -> str:
+    """What to write instead of ``--set a=1 b=2``; "" where nothing of the kind was written."""
+    for option, first, second in zip(words, words[1:], words[2:], strict=False):
+        if option in ("--set", "-s", "--option", "-o") and "=" in first and "=" in second:
+            again = clip(f"{option} {first} {option} {second}")
+            return f"each value needs {option} in front: {again}"
+    return ""
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
     own = DataWarning, CheckpointWarning
     name = "warning" if issubclass(category, own) else category.__name__
-    _tell(message, f"[yellow]{name}:[/] ")
+    _tell(clip(message, LONGEST), f"[yellow]{name}:[/] ")
 
 
 def _tell(message, title: str = "") -> None:
@@ -278,15 +347,18 @@ def _plain(message) -> str:
     return escape(text)
 
 
+PYTHON = {"True": "true", "False": "false", "None": "null"}  # spelt as in json
+
+
 def _pairs(texts: list[str] | None) -> dict:
     """["eta=0.5", "sampler=none"] to {"eta": 0.5, "sampler": "none"}."""
     pairs = {}
     for text in texts or []:
         key, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"{text!r}: expected NAME=VALUE, e.g. eta=0.5")
+            raise ValueError(f"{brief(text)}: expected NAME=VALUE, e.g. eta=0.5")
         try:
-            pairs[key] = json.loads(value.replace("True", "true").replace("False", "false"))
+            pairs[key] = json.loads(PYTHON.get(value, value))
         except (ValueError, RecursionError):  # no json, or none that a field could be
             pairs[key] = value
     return pairs
@@ -313,32 +385,132 @@ def _data_options(snippet_seconds: float | None, option: list[str] | None) -> di
     return options if snippet_seconds is None else options | {"snippet_seconds": snippet_seconds}
 
 
+def _is_finished(run: Path, config: Config, seed: int, source: Source) -> bool:
+    """Whether a folder holds exactly the run that is to be trained.
+
+    Raises:
+        ValueError: it holds another one.
+    """
+    if not any((run / name).exists() for name in (ABOUT, WEIGHTS)):
+        return False
+    if not (run / DATA).exists() and (run / "checkpoint").is_dir():
+        return False  # stopped while it was saved; the checkpoint knows whether it is this one
+    go_on = "Name another folder with --out, or delete this one"
+    try:
+        there, known = Run.load(run), Source.read(run)
+    except FileNotFoundError as error:
+        text = f"{run}: holds a run, but not what it was trained on ({error}). {go_on}"
+        raise ValueError(text) from error
+    old, new = asdict(there.config), asdict(config)
+    told = differing({key: (old[key], new[key]) for key in new} | {"seed": (there.seed, seed)})
+    told += known.differences(source)
+    if told:
+        more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+        what = f"{'; '.join(told[:SHOWN])}{more}"
+        raise ValueError(f"{run}: holds another finished run ({what}). {go_on}")
+    return True
+
+
+def _run_and_data(run: Path, data, snippet_seconds, option) -> tuple[Run, Dataset]:
+    """A trained run and the data to use it on.
+
+    Raises:
+        ValueError: one of them cannot be used, or there is no test video.
+
+    Warns:
+        DataWarning: the test videos have classes that the run does not know, or it was trained
+            on some of them.
+    """
+    if not (run / ABOUT).is_file() and (run / "checkpoint").is_dir():
+        raise FileNotFoundError(f"{run}: not trained to the end; the same train command goes on")
+    dataset, trained = _data_of(run, data, snippet_seconds, option), Run.load(run)
+    name = data or "the data of the run"
+    if not dataset.test:
+        raise ValueError(
+            f"{name}: no test videos, only {count(len(dataset.train), 'training video')}. Put the "
+            "videos to use the run on into the test part"
+        )
+    shown = {label for v in dataset.test for label in (*v.labels, *(s[2] for s in v.segments))}
+    strange = sorted(shown - set(trained.classes))
+    if strange:
+        text = (
+            f"{len(strange)} of {len(shown)} classes in the test videos of {name} are unknown to "
+        )
+        text += f"{run} and never detected ({_some(strange)}); it was trained on "
+        _warn(text + _some(trained.classes))
+    learnt = set()
+    with suppress(OSError, ValueError):  # reported above
+        learnt = set(Source.read(run).videos)
+    again = [video.id for video in dataset.test if video.id in learnt]
+    if again:
+        text = (
+            f"{run} was trained on {len(again)} of the {len(dataset.test)} test videos of {name} "
+        )
+        _warn(text + f"({_some(again)}): their scores say nothing about new videos")
+    return trained, dataset
+
+
 def _data_of(run: Path, data, snippet_seconds, option) -> Dataset:
-    """The data set a run was trained on, or another one."""
+    """The data set a run was trained on, or another one, read as that was."""
     if data is not None:
-        return load(data, **_data_options(snippet_seconds, option))
+        return _other_data(run, data, _data_options(snippet_seconds, option))
     if snippet_seconds is not None or option:
         raise ValueError("--snippet-seconds, --option: without --data it is the run's own data")
-    file = run / "data.json"
-    if not file.is_file() and (run / "checkpoint").is_dir():
-        raise FileNotFoundError(f"{run}: not trained to the end; the same train command goes on")
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: no such file; pass a folder written by train")
     try:
-        about = json.loads(file.read_text())
-        source, options, mark = str(about["data"]), dict(about["options"]), about["fingerprint"]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
-        text = f"{file}: does not tell what the run was trained on ({reason!r}); pass --data"
-        raise ValueError(text) from reason
+        source = Source.read(run)
+    except FileNotFoundError as error:
+        text = f"{error}; pass a folder written by train, or --data if it was saved from Python"
+        raise FileNotFoundError(text) from error
+    except ValueError as error:
+        raise ValueError(f"{error}; pass --data") from error
     try:
-        dataset = load(source, **options)
+        dataset = load(source.data, **source.options)
     except DataNotFoundError as gone:
-        text = f"{source}: what {run} was trained on is not there; pass --data"
+        text = f"{source.data}: what {run} was trained on is not there; if it has moved, pass "
+        text += f"--data with the new folder, read as in training ({_named(source.options)})"
         raise FileNotFoundError(text) from gone
-    if dataset.fingerprint != mark:
-        text = f"{source} has changed since {run} was trained on it"
-        warnings.warn(f"{text}; train again, or know why", DataWarning, stacklevel=2)
+    if dataset.fingerprint != source.fingerprint:
+        _warn(f"{source.data} has changed since {run} was trained on it; train again, or know why")
     return dataset
+
+
+def _other_data(run: Path, data: str, passed: dict) -> Dataset:
+    """Data that a run was not trained on: options not passed are those of training."""
+    try:
+        source = Source.read(run)
+    except (OSError, ValueError) as error:
+        if open_options(data):
+            text = f"how the training data of {run} were read is unknown ({error}): {data} is read "
+            _tell(f"{text}with the options passed ({_named(passed)}) and its defaults")
+        return load(data, **passed)
+    known = source.options_for(data)
+    kept = {key: value for key, value in known.items() if key not in passed}
+    if kept:
+        _tell(f"{data} is read as the training data of {run} were: {_named(kept)}")
+    dataset = load(data, **passed | kept)
+    unlike = differing({key: (known[key], passed[key]) for key in passed if key in known})
+    steps = {round(float(video.snippet_seconds), 6) for video in dataset.test}
+    if source.seconds is not None and steps - {round(source.seconds, 6)}:
+        last = " to ".join(f"{step:g}" for step in sorted({min(steps), max(steps)}))
+        unlike = [text for text in unlike if not text.startswith("snippet_seconds ")]
+        unlike.append(f"a snippet lasted {source.seconds:g} s, now {last} s")
+    if unlike:
+        _warn(f"{data} is read otherwise than the training data of {run}: {'; '.join(unlike)}")
+    return dataset
+
+
+def _named(options: dict) -> str:
+    """Options as they are typed."""
+    return ", ".join(f"{key}={brief(value)}" for key, value in options.items()) or "no options"
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(map(str, names[:SHOWN])) + (", .." if len(names) > SHOWN else "")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, DataWarning, stacklevel=3)
 
 
 def _thresholds(text: str, protocol: str) -> tuple[float, ...]:
@@ -349,7 +521,7 @@ def _thresholds(text: str, protocol: str) -> tuple[float, ...]:
         return tuple(float(value) for value in text.split(","))
     except ValueError as error:
         example = "expected start:stop:step as 0.1:0.7:0.1, or a list as 0.5,0.75,0.95"
-        raise ValueError(f"--tiou {text!r}: {example} ({error})") from error
+        raise ValueError(f"--tiou {brief(text)}: {example} ({clip(error)})") from error
 
 
 def _print_evaluation(result: Evaluation, detections: int, videos: int) -> None:
@@ -366,8 +538,28 @@ def _print_evaluation(result: Evaluation, detections: int, videos: int) -> None:
         table.add_row(f"AVG({a:g}-{b:g})", f"{100 * result.average(a, b):.1f}")
     if not averages:
         table.add_row("average", f"{100 * result.average_map:.1f}")
-    out.print(table)
+    _print_table(table)
     out.print(f"{detections} detections, {videos} videos, protocol {result.protocol}")
+
+
+def _rows(experiment: str, base: Config, changed: Iterable[str]) -> dict[str, Config]:
+    """The configs of an experiment on a base, with a word on rows that --set does not reach.
+
+    Raises:
+        ValueError: a field that was set reaches no row.
+    """
+    rows = EXPERIMENTS[experiment](base)
+    for field in changed:
+        value = getattr(base, field)
+        if set_in_every_row(experiment, base, field):
+            raise ValueError(
+                f"--set {field}={value}: every row of {experiment} sets {field} itself. Leave it "
+                "out, or choose another experiment"
+            )
+        own = [name for name, config in rows.items() if getattr(config, field) != value]
+        if own:
+            _tell(f"--set {field}={value} is not in {', '.join(own)}: these rows set it themselves")
+    return rows
 
 
 def _print_grid(rows: Mapping[str, list[Record]]) -> None:
@@ -378,14 +570,33 @@ def _print_grid(rows: Mapping[str, list[Record]]) -> None:
     table.add_column("config")
     for title in ("seeds", "mAP@0.5", "AVG(0.1-0.7)"):
         table.add_column(title, justify="right")
+    sign = "± " if out.encoding.startswith("utf") else "+- "
+    alike: dict[str, list[str]] = {}
     for name, records in rows.items():
         scores = [
             spread(estimate([record.evaluation().average(low, high) for record in records]))
             for low, high in ((0.5, 0.5), (0.1, 0.7))
         ]
-        table.add_row(name, str(len(records)), *scores)
+        table.add_row(
+            name,
+            str(len(records)),
+            *(score.replace("±\N{NO-BREAK SPACE}", sign) for score in scores),
+        )
+        told = json.dumps([record.evaluation().to_dict() for record in records])
+        alike.setdefault(told, []).append(name)
+    _print_table(table)
+    out.print(f"percent, after the last iteration; mean {sign}standard deviation over seeds")
+    for names in alike.values():
+        if len(names) > 1:
+            same = f"the same in every number: {', '.join(names)}; with these settings, what they "
+            out.print(_plain(f"{same}differ in has no effect"), soft_wrap=True)
+
+
+def _print_table(table: Table) -> None:
+    """As wide as it is: a narrow terminal breaks lines, but no number is left out."""
+    wide = out.options.update(max_width=10_000)
+    out.width = max(out.width, Measurement.get(out, wide, table).maximum)
     out.print(table)
-    out.print("percent, after the last iteration; mean ± standard deviation over seeds")
 
 
 def _print_report(report: Report) -> None:

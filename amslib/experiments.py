@@ -7,6 +7,7 @@ schedule, and returns configs by the name of their row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from .config import Config
@@ -111,3 +112,20 @@ EXPERIMENTS: dict[str, Callable[[Config], dict[str, Config]]] = {
     "paper": _paper,
     "ledger": _ledger,
 }
+
+
+def set_in_every_row(experiment: str, base: Config, field: str) -> bool:
+    """Whether all rows of an experiment set a field themselves: the base's value has no effect.
+
+    >>> set_in_every_row("table4", Config(sampler="none"), "sampler")
+    True
+    >>> set_in_every_row("table3", Config(sampler="none"), "sampler")
+    False
+    """
+    rows = EXPERIMENTS[experiment](base)
+    values = [getattr(config, field) for config in rows.values()]
+    for other in {value for value in values if value != getattr(base, field)}:
+        with suppress(ValueError):  # two fields contradict each other
+            again = EXPERIMENTS[experiment](replace(base, **{field: other}))
+            return values == [getattr(config, field) for config in again.values()]
+    return False

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def write_whole(files: Mapping[Path, bytes | memoryview]) -> None:
+def write_whole(files: Mapping[Path, bytes | memoryview], outdated: Iterable[Path] = ()) -> None:
     """Write files that belong together; folders are made if missing.
 
     Each is whole or not there at any time. They get their names one by one, once all are on the
@@ -17,12 +17,16 @@ def write_whole(files: Mapping[Path, bytes | memoryview]) -> None:
     are away: a process that is stopped there leaves some missing, never old ones beside new ones. A
     reader that opens one before and another after gets both, though.
 
+    Args:
+        files: content by path.
+        outdated: files about the older ones, which are removed with them.
+
     Raises:
         OSError: a file cannot be written; it is named, with the reason and what to do. Of the
             reason's own class and `errno`.
     """
     with _on_disk(files) as parts:
-        for file in list(files)[1:]:
+        for file in (*list(files)[1:], *outdated):
             file.unlink(missing_ok=True)
         for file, part in parts.items():
             part.replace(file)

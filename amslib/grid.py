@@ -28,11 +28,13 @@ from .data.video import Dataset
 from .device import pick_device
 from .files import check_writable, write_once
 from .kernels import PINNED_HERE, can_be_pinned
+from .parameters import clip
 from .records import COMPUTED, OTHER_VERSION, Course, Record, course, find, record_key
 from .saved import ABOUT, WEIGHTS
 from .train import groups_of
 from .workers import pinned_process
 
+SHOWN = 5  # configs of a unit and failures that a message names
 GOES_ON = "what is finished is kept; the same call goes on from there"
 RECORDS = "AMSLIB_RECORDS"  # set to "committed" by the tests, which read records and make none
 
@@ -45,7 +47,10 @@ class Unit(NamedTuple):
 
     def __str__(self) -> str:
         """What differs from the default config: "seed 0: eta=0.5; sampler=none"."""
-        return f"seed {self.seed}: {'; '.join(map(_changes, self.configs))}"
+        told = [_changes(config) for config in self.configs[:SHOWN]]
+        if more := len(self.configs) - len(told):
+            told.append(f"and {more} more configs")
+        return f"seed {self.seed}: {'; '.join(told)}"
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,10 @@ class GridError(RuntimeError):
 
     def __init__(self, failures: Sequence[Failure], total: int):
         self.failures = tuple(failures)
-        told = [f"{failure.unit}\n{failure.reason}" for failure in failures]
-        head = f"{len(told)} of {total} units failed; {GOES_ON}"
+        told = [f"{failure.unit}\n{failure.reason}" for failure in failures[:SHOWN]]
+        if more := len(failures) - len(told):
+            told.append(f"and {more} more failed")
+        head = f"{len(failures)} of {total} units failed; {GOES_ON}"
         super().__init__("\n\n".join([head, *told]))
 
 
@@ -354,7 +361,7 @@ class _Line:
 
     def failed(self, unit: Unit, error: Exception) -> None:
         if not self.bar.disable:
-            self.bar.write(f"failed: {unit}: {error!r}", file=self.bar.fp)
+            self.bar.write(f"failed: {unit}: {clip(repr(error))}", file=self.bar.fp)
         self._end("failed")
 
     def _end(self, how: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .checkpoint import Checkpoint, CheckpointWarning
+from .parameters import clip
 from .phases import StreamTrainer
 
 SHARE = 20  # training takes at least this many times as long as saving
@@ -48,7 +49,8 @@ class Done:
 
 
 class Keeper:
-    """Goes on from a checkpoint, and writes one now and then, before an error and at a signal.
+    """Goes on from a checkpoint, and writes one now and then, before an error, at a signal and at
+    the end: the same training then has nothing left to do.
 
     In the main thread, SIGINT (Ctrl-C) and SIGTERM end training after the step at hand. A second
     one acts as it would otherwise.
@@ -63,7 +65,7 @@ class Keeper:
         self.done: list[Done] = []
         self.steps = 0  # of all models
         self.place: tuple[str, int] | None = None  # stream and group that train
-        self.resumed: tuple[tuple[str, int], dict, dict] | None = None
+        self.resumed: tuple[tuple[str, int] | None, dict, dict] | None = None
         self.epoch_start: tuple[dict, dict] | None = None
         self.signal: int | None = None
         self.handlers: dict = {}
@@ -84,6 +86,13 @@ class Keeper:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
+        if kind is None and self.checkpoint is not None and self.place is not None:
+            self.place = None
+            try:
+                self.checkpoint.save(*self._state())
+            except OSError as reason:
+                text = f"{reason}; the run itself is complete"
+                warnings.warn(text, CheckpointWarning, stacklevel=3)
         self._restore_handlers()
         if kind is FloatingPointError and self.checkpoint is not None:
             error.add_note(self._keep_epoch_start())
@@ -131,7 +140,7 @@ class Keeper:
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{self.checkpoint.folder}: training cannot go on from this checkpoint "
-                f"({error!r}). Name another folder, or delete this one to start anew"
+                f"({clip(repr(error))}). Name another folder, or delete this one to start anew"
             ) from error
 
     def finished(self, stream: str, group: int) -> bool:
@@ -166,8 +175,9 @@ class Keeper:
         trainer.check()
         self.checkpoint.save(*self._state(trainer))
 
-    def _state(self, trainer: StreamTrainer) -> tuple[dict[str, Tensor], dict]:
-        tensors, about = trainer.state()
+    def _state(self, trainer: StreamTrainer | None = None) -> tuple[dict[str, Tensor], dict]:
+        """What is finished, and where a model that trains stands."""
+        tensors, about = trainer.state() if trainer else ({}, {})
         tensors = {f"trainer/{name}": p for name, p in tensors.items()}
         entries = []
         for i, one in enumerate(self.done):
@@ -191,4 +201,5 @@ class Keeper:
                 kept[int(rest[0])][1][rest[1]] = p
         self.done = [Done(*entry, *both) for entry, both in zip(told["done"], kept, strict=True)]
         self.steps = told["steps"]
-        self.resumed = tuple(told["place"]), trainer, told["trainer"]
+        place = tuple(told["place"]) if told["place"] else None  # None: all have been trained
+        self.resumed = place, trainer, told["trainer"]

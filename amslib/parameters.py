@@ -4,7 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from reprlib import Repr
 from typing import get_args, get_origin
+
+LONGEST = 300  # characters of another text in a message
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlist = _SHORT.maxtuple = 8
+
+
+def brief(value) -> str:
+    """The `repr` of a value for a message, which stays short whatever the value.
+
+    >>> brief(0.5), brief(list(range(1000)))
+    ('0.5', '[0, 1, 2, 3, 4, 5, 6, 7, ...]')
+    """
+    return _SHORT.repr(value)
+
+
+def clip(text: object, longest: int = LONGEST) -> str:
+    """Text for a message: of what is longer, most of the start and some of the end.
+
+    >>> clip("a" * 999 + "!", 8)
+    'aaaaaa .. (992 characters left out) .. a!'
+    """
+    text, end = str(text), longest // 4
+    if len(text) <= longest:
+        return text
+    left_out = f".. ({len(text) - longest} characters left out) .."
+    return f"{text[: longest - end]} {left_out} {text[-end:]}"
 
 
 def check(namespace: Mapping, /, **declared: type | tuple) -> None:
@@ -47,7 +75,7 @@ def check(namespace: Mapping, /, **declared: type | tuple) -> None:
         if name not in namespace:
             raise NameError(f"parameter '{name}' is not set: run the parameters cell first")
         kind, low, high = rule if isinstance(rule, tuple) else (rule, None, None)
-        given = f"parameter '{name}' is {namespace[name]!r}"
+        given = f"parameter '{name}' is {brief(namespace[name])}"
         _check_value(given, namespace[name], kind, low, high)
 
 
@@ -64,7 +92,7 @@ def unknown(name: str, declared: Iterable[str], kind: str = "parameter") -> str:
     declared = list(declared)
     near = get_close_matches(name, declared, n=1)
     hint = f" did you mean '{near[0]}'?" if near else ""
-    return f"unknown {kind} '{name}':{hint} The {kind}s are: {', '.join(declared)}"
+    return f"unknown {kind} '{clip(name)}':{hint} The {kind}s are: {', '.join(declared)}"
 
 
 def _check_value(given: str, value, kind: type, low, high) -> None:
@@ -72,12 +100,20 @@ def _check_value(given: str, value, kind: type, low, high) -> None:
         if not (isinstance(value, list) and value):
             raise TypeError(f"{given}: expected {kind} with at least one entry, as in [0.5, 1]")
         for entry in value:
-            _check_value(f"{given}, with entry {entry!r}", entry, *get_args(kind), low, high)
+            _check_value(f"{given}, with entry {brief(entry)}", entry, *get_args(kind), low, high)
         return
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"{given}: expected {getattr(kind, '__name__', kind)}")
+        expected = f"{getattr(kind, '__name__', kind)}{_spelling(kind, value)}"
+        raise TypeError(f"{given}: expected {expected}")
     if low is not None and not value >= low:
         raise ValueError(f"{given}: expected at least {low}")
     if high is not None and not value <= high:
         raise ValueError(f"{given}: expected at most {high}")
+
+
+def _spelling(kind: type, value) -> str:
+    """papermill's -p passes any other spelling as a string."""
+    if kind is bool and str(value).lower() in ("true", "false"):
+        return f", which papermill's -p takes as {str(value).capitalize()}"
+    return ""

@@ -14,13 +14,17 @@ from torch import Tensor
 from .config import Config
 from .files import write_whole
 from .model import PARAMETERS, num_logits
+from .parameters import clip
 
 FORMAT = 1
 WEIGHTS, ABOUT = "run.safetensors", "run.json"
+DATA = "data.json"  # what a run of the command line was trained on, see `source`
 
 
 def write_run(folder: Path, config: Config, about: dict, states: list[dict]) -> None:
     """Write the `states` of a run, its config and other plain data.
+
+    What the folder says of the data of an earlier run is removed.
 
     Raises:
         OSError: they cannot be written; on a full disk, a run that was there stays.
@@ -33,7 +37,8 @@ def write_run(folder: Path, config: Config, about: dict, states: list[dict]) -> 
         for name, p in state.items()
     }
     text = json.dumps({"format": FORMAT, "config": asdict(config), **about}, indent=1) + "\n"
-    write_whole({folder / WEIGHTS: save(tensors), folder / ABOUT: text.encode()})
+    files = {folder / WEIGHTS: save(tensors), folder / ABOUT: text.encode()}
+    write_whole(files, outdated=[folder / DATA])
 
 
 def read_run(folder: Path) -> tuple[Config, dict, list[dict]]:
@@ -58,7 +63,9 @@ def read_run(folder: Path) -> tuple[Config, dict, list[dict]]:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         return config, about, _states(tensors, config, len(about["classes"]))
     except Exception as error:
-        raise ValueError(f"{folder}: not a readable run ({error}); train it again") from error
+        raise ValueError(
+            f"{folder}: not a readable run ({clip(error)}); delete it and train again"
+        ) from error
 
 
 def _check(about: dict) -> None:

@@ -59,7 +59,8 @@ def train(
             losses, parameters and optimiser stay in float32.
         checkpoint: a folder to save in where training stands, now and then and when it is told to
             stop (Ctrl-C, SIGTERM). The same call goes on from there, and ends bitwise equal to one
-            never interrupted. The files stay until they are deleted.
+            never interrupted; once training has ended, it returns the same run at once. The files
+            stay until they are deleted.
         checkpoint_seconds: between two checkpoints.
 
     Returns:

@@ -1,18 +1,22 @@
-"""Random videos, alone and in a padded batch, disks that are full or locked, Ctrl-C, records."""
+"""Random videos and batches, full or locked disks, Ctrl-C, the command line, and records."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 
+from amslib.cli import main
 from amslib.grid import RECORDS
 
 LENGTHS = (9, 5, 1, 12)
@@ -74,3 +78,30 @@ def may_train() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(RECORDS)
         yield
+
+
+TERMINAL = (  # variables that change what a command prints, or where it breaks lines
+    *("FORCE_COLOR", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PY_COLORS", "GITHUB_ACTIONS"),
+    *("TERM", "COLUMNS", "LINES", "TERMINAL_WIDTH", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+    *("PYTHONWARNINGS", "PYTHONIOENCODING", "LC_ALL", "LC_CTYPE", "LANG"),
+)
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The environment of a command whose output is compared, the same in every terminal."""
+    kept = {name: value for name, value in os.environ.items() if name not in TERMINAL}
+    plain = {"NO_COLOR": "1", "COLUMNS": "100", "PYTHONUTF8": "1"}
+    return {**kept, **plain, **changes}
+
+
+def run_main(*arguments: object) -> int:
+    """The exit code of the command line in this process; warnings are printed, as for users."""
+    words = ["amslib", *map(str, arguments)]
+    with (
+        warnings.catch_warnings(),
+        mock.patch.object(sys, "argv", words),
+        pytest.raises(SystemExit) as left,
+    ):
+        warnings.simplefilter("always")
+        main()
+    return left.value.code

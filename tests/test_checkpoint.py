@@ -78,6 +78,36 @@ def test_a_stopped_run_goes_on_bitwise_the_same(uninterrupted, stop, tmp_path, s
     assert same(train(TINY, FEW, seed=5, checkpoint=tmp_path), uninterrupted)
 
 
+def test_a_finished_training_is_whole_in_its_checkpoint(uninterrupted, tmp_path, monkeypatch):
+    configs = [FEW, replace(FEW, eta=0.5), replace(FEW, heads="parallel", iterations=0)]
+    one, many = tmp_path / "one", tmp_path / "many"
+    first = train(TINY, FEW, seed=5, checkpoint=one), train(TINY, configs, checkpoint=many)
+    saved = {path: path.read_bytes() for path in (one / NOW, many / NOW)}
+
+    def refuse(*_):
+        pytest.fail("it trains again")
+
+    monkeypatch.setattr("amslib.train.StreamTrainer", refuse)
+    assert same(train(TINY, FEW, seed=5, checkpoint=one), uninterrupted) and first[0]
+    for run, again in zip(first[1], train(TINY, configs, checkpoint=many), strict=True):
+        assert same(again, run)
+    assert saved == {path: path.read_bytes() for path in saved}
+
+
+def test_a_checkpoint_of_many_other_configs_is_told_briefly(tmp_path):
+    configs = [{f"field{i}": "value" * 99 for i in range(40)} | {"number": n} for n in range(50)]
+    Checkpoint(tmp_path, {"configs": configs}).save({}, {})
+    Checkpoint(tmp_path, {"configs": configs}).save({}, {})
+    changed = [config | {"field7": "x" * 9999, "number": 0} for config in configs]
+    with pytest.raises(
+        ValueError, match="config 0: field7 was .*and 49 more configs differ"
+    ) as error:
+        Checkpoint(tmp_path, {"configs": changed}).load()
+    assert len(str(error.value)) < 700
+    with pytest.raises(ValueError, match="50 configs were trained, now 9"):
+        Checkpoint(tmp_path, {"configs": configs[:9]}).load()
+
+
 def test_many_models_go_on_too_and_anything_random_with_them(stop, tmp_path):
     configs = [*ABLATIONS, replace(QUICK, dropout=0.5), replace(QUICK, heads="parallel")]
     expected = train(TINY, configs, seed=1)
@@ -332,10 +362,10 @@ def test_without_a_good_checkpoint_nothing_is_trained_over_it(two, damage):
 @pytest.mark.parametrize(
     "change, told",
     [
-        (dict(seed=6), "seed: it has 5, asked for 6"),
-        (dict(config=replace(FEW, eta=0.5)), r"\(configs: eta: it has 0.75, asked for 0.5\)"),
-        (dict(precision="bf16"), "precision: it has 'fp32', asked for 'bf16'"),
-        (dict(dataset=load("synthetic-tiny", width=8, seed=1)), "dataset: "),
+        (dict(seed=6), "seed was 5, now 6"),
+        (dict(config=replace(FEW, eta=0.5)), r"\(configs: eta was 0.75, now 0.5\)"),
+        (dict(precision="bf16"), "precision was 'fp32', now 'bf16'"),
+        (dict(dataset=load("synthetic-tiny", width=8, seed=1)), "dataset was "),
     ],
     ids=["seed", "config", "precision", "data"],
 )
@@ -347,7 +377,7 @@ def test_a_checkpoint_of_other_work_says_what_differs(two, change, told):
 
 def test_a_checkpoint_of_other_code_is_refused(two, monkeypatch):
     monkeypatch.setattr(checkpoint, "method_fingerprint", lambda: "other")
-    with pytest.raises(ValueError, match="checkpoint of other work .*method: .*'other'"):
+    with pytest.raises(ValueError, match="checkpoint of other work .*method was .*'other'"):
         train(TINY, FEW, seed=5, checkpoint=two)
 
 
@@ -356,7 +386,12 @@ def test_a_full_disk_stops_no_training(uninterrupted, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("amslib.checkpoint.save_file", full)
-    with pytest.warns(CheckpointWarning, match="No space left on device.*training goes on"):
+    with (
+        pytest.warns(
+            CheckpointWarning, match="No space left on device.*the run itself is complete"
+        ),
+        pytest.warns(CheckpointWarning, match="No space left on device.*training goes on"),
+    ):
         run = train(TINY, FEW, seed=5, checkpoint=tmp_path, checkpoint_seconds=0)
     assert same(run, uninterrupted) and not list(tmp_path.iterdir())
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import heed_ctrl_c
+from helpers import environment, heed_ctrl_c
 
 from amslib import Config, load, records, run_grid
 from amslib.cli import main
 from amslib.experiments import EXPERIMENTS, fig_4, ledger, paper_grid
 from amslib.files import write_once
-from amslib.grid import GridError, Unit, _Going, _keep, _running
+from amslib.grid import Failure, GridError, Unit, _Going, _keep, _running
 from amslib.workers import processes
 
 TINY = load("synthetic-tiny", width=8)
@@ -34,7 +34,7 @@ QUICK = Config(steps_per_epoch=2, epochs_zero=1, epochs=1, iterations=1)
 OTHER = replace(QUICK, eta=0.25)
 ARGUMENTS = [
     *("--data", "synthetic-tiny", "-o", "width=8", "-s", "epochs_zero=1", "-s", "epochs=1"),
-    *("-s", "iterations=1", "--experiment", "fig4"),
+    *("--experiment", "fig4"),
 ]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
@@ -51,7 +51,7 @@ def start(*arguments) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=heed_ctrl_c,
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
+        env=environment(OMP_NUM_THREADS="1"),
     )
 
 
@@ -422,6 +422,14 @@ def test_a_pool_runs_no_more_than_it_has_processes():
     pool = ProcessPoolExecutor(2)
     assert _running(pool, futures) == 2
     pool.shutdown()
+
+
+def test_many_failures_are_told_briefly():
+    unit = Unit(tuple(replace(QUICK, eta=i / 9) for i in range(40)), 3)
+    error = GridError([Failure(unit, "a long story\n" * 9)] * 60, 80)
+    assert "60 of 80 units failed" in str(error) and "and 55 more failed" in str(error)
+    assert "and 35 more configs" in str(error) and len(str(error)) < 4000
+    assert len(error.failures) == 60
 
 
 # The command line

@@ -70,3 +70,19 @@ def test_names_of_later_cells_are_no_parameters():
     check(GOOD | {"check": check, "rows": [1, 2]}, **DECLARED)
     with pytest.raises(NameError, match="'etta'"):
         check(GOOD | {"etta": 1, "check": check, "rows": [1, 2]}, **DECLARED)
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", "false"])
+def test_another_spelling_of_a_flag_is_named(text):
+    with pytest.raises(TypeError, match=f"papermill's -p takes as {text.capitalize()}$"):
+        check({"plot": text}, plot=bool)
+
+
+def test_messages_stay_short():
+    for value, kind in (("x" * 10**6, int), (list(range(10**5)), int), ([1] * 10**5, list[str])):
+        with pytest.raises(TypeError) as error:
+            check({"a": value}, a=kind)
+        assert len(str(error.value)) < 500
+    with pytest.raises(NameError) as error:
+        check({"a": 1, "b" * 10**6: 2}, a=int)
+    assert len(str(error.value)) < 500

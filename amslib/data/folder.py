@@ -79,6 +79,21 @@ def load(source: str | Path, **options) -> Dataset:
     return replace(found.dataset, options=options)
 
 
+def open_options(source: str | Path) -> tuple[str, ...]:
+    """Names of the options that `load` takes for a source and that the folder does not state.
+
+    Raises:
+        DataError: a folder of no known layout.
+        DataNotFoundError: see `load`.
+    """
+    if source in BUILT_IN:
+        return GENERATED
+    folder = _folder(source)
+    layout = _layout_of(folder)
+    stated = _stated(folder / STATED, layout)
+    return tuple(name for name in layout.options if name not in stated)
+
+
 def scan(source: str | Path, **options) -> Scan:
     """What the headers and annotations of a folder tell; raises only where there is no data set.
 
@@ -86,14 +101,19 @@ def scan(source: str | Path, **options) -> Scan:
         source: see `load`.
         **options: those of the layout, see `load`.
     """
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
-        message = f"neither a folder nor one of the built-in data sets {', '.join(BUILT_IN)}"
-        raise DataNotFoundError(error("not found", source, message, "Correct the name"))
+    folder = _folder(source)
     layout = _layout_of(folder)
     _check_options(source, layout, options)
     options = _stated(folder / STATED, layout) | options
     return layout.scan(folder, **options)._replace(layout=layout, options=options)
+
+
+def _folder(source: str | Path) -> Path:
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        message = f"neither a folder nor one of the built-in data sets {', '.join(BUILT_IN)}"
+        raise DataNotFoundError(error("not found", source, message, "Correct the name"))
+    return folder
 
 
 def annotation_rules(found: Scan) -> list[Finding]:
