@@ -64,7 +64,10 @@ def imported(name: str) -> set[str]:
     return {(inside if n.level == 1 else "") + n.module for n in froms if n.level}
 
 
-CARRIERS = ("checkpoint", "detections", "device", "files", "keeper", "machine", "method", "saved")
+CARRIERS = (
+    *("checkpoint", "detections", "device", "files", "keeper", "machine", "method", "parameters"),
+    "saved",
+)
 
 
 def test_the_fingerprint_covers_all_that_a_number_depends_on():
