@@ -151,7 +151,7 @@ def test_check_reports_and_sets_the_exit_code(tmp_path):
         (["train", "--out", "x", "-o", "incompleteness=a"], "incompleteness='a'; expected a num"),
         (["train", "--out", "x", "--device", "foo"], "device='foo'; expected auto, cpu, cuda"),
         (["train", "--out", "x", "--device", "cuda:99"], "device='cuda:99', but torch finds"),
-        (["train", "--out", "x", "--seed", "-1"], "is not in the range"),
+        (["train", "--out", "x", "--seed", "-1"], "Invalid value for"),
         (["train", "--out", "x", "-o", "foo=1"], "unknown option foo for synthetic: its generator"),
         (["train", "--out", "there"], "there: cannot be written (File exists). It, or what it"),
         (["grid", "--experiment", "table9"], "unknown experiment 'table9': did you mean 'table"),
