@@ -108,13 +108,13 @@ def test_reference(protocol):
 
 @pytest.mark.filterwarnings("ignore::amslib.data.findings.DataWarning")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize(("pairs", "many"), [(3, 10**6), (3, 1), (0, 0), (10, 2)])
+@pytest.mark.parametrize(("pairs", "many"), [(3, 10**6), (0, 1), (10, 2)])
 def test_reference_in_portions(protocol, pairs, many, monkeypatch):
     """Pairs made by a sweep, a few at a time, and intervals matched one at a time."""
     monkeypatch.setattr(matching, "PAIRS", max(pairs, 1))
     monkeypatch.setattr(ambiguous, "PAIRS", pairs)
     monkeypatch.setattr(matching, "MANY", max(many, 1))
-    compare(protocol, PROTOCOLS[protocol])
+    compare(protocol, PROTOCOLS[protocol], cases=30)
 
 
 def crowded(rng, kind):

@@ -22,6 +22,8 @@ SPLITS = (
     ("validation", "test"),
     ("train", "validation"),
     ("training", "test"),
+    ("train", "val"),
+    ("training", "testing"),
 )
 Segment = tuple[float, float, str]
 

@@ -12,7 +12,13 @@ from . import acmnet, actionformer, basnet, cmcs, own, plain, wtalc
 from .features import STREAMS
 from .findings import DataError, DataNotFoundError, Finding, error, settle
 from .layout import Layout, Scan
-from .rules import annotation_findings, duration_findings, segment_findings, shape_findings
+from .rules import (
+    annotation_findings,
+    duration_findings,
+    segment_findings,
+    shape_findings,
+    unsegmented_findings,
+)
 from .video import Dataset
 
 BUILT_IN = ("synthetic", "synthetic-tiny")
@@ -86,7 +92,8 @@ def annotation_rules(found: Scan) -> list[Finding]:
     train, test = found.dataset.train, found.dataset.test
     timed = [v for v in (*train, *test) if v.duration]
     file = found.annotations
-    return annotation_findings(train, test, file) + segment_findings(timed, file)
+    found = annotation_findings(train, test, file) + unsegmented_findings(test, file)
+    return found + segment_findings(timed, file)
 
 
 def feature_rules(found: Scan) -> list[Finding]:

@@ -18,7 +18,16 @@ def annotation_oddities(dataset: Dataset, file) -> list[Finding]:
     """Findings that need no features."""
     videos = (*dataset.train, *dataset.test)
     found = [finding for video in videos for finding in _of_video(video, file)]
-    return [*found, *_of_classes(dataset, videos, file)]
+    return [*found, *_of_test_part(dataset, file), *_of_classes(dataset, videos, file)]
+
+
+def _of_test_part(dataset: Dataset, file) -> list[Finding]:
+    annotated = any(v.segments for v in dataset.train)
+    if not annotated or not dataset.test or any(v.segments for v in dataset.test):
+        return []
+    message = f"none of the {len(dataset.test)} test videos has a segment, training videos have"
+    mend = "If they are withheld, evaluate on another subset (evaluate --subset val)"
+    return [warning("no test segments", file, message, mend)]
 
 
 def _of_video(video: Video, file) -> list[Finding]:

@@ -22,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..files import check_writable, write_whole
-from .annotated import finite, in_order, instances, names_of, read_json
+from .annotated import Annotations, finite, in_order, instances, names_of, read_json
 from .features import Features, headers, is_file_name, open_streams
 from .findings import DataError, Finding, error
 from .layout import Layout, Scan
@@ -50,9 +50,7 @@ def scan(folder: Path) -> Scan:
             about, found = _video(video, entry, classes, file)
             part = videos[entry["subset"]]
         except (KeyError, TypeError, ValueError, AttributeError) as reason:
-            message = f"an entry that cannot be read ({reason!r})"
-            mend = 'Give it "subset": "train" or "test", and "labels" or "segments"'
-            findings.append(error("entry", file, message, mend, video))
+            findings.append(_unreadable(file, video, reason))
             continue
         paths = {s: folder / "features" / s / f"{video}.npy" for s in streams}
         parts, missing = open_streams(paths, video, "Add it, or take the video out of dataset.json")
@@ -61,6 +59,32 @@ def scan(folder: Path) -> Scan:
     train, test = (tuple(videos[part]) for part in PARTS)
     mark = fingerprint(classes, train, test, headers((*train, *test)))
     return Scan(Dataset(name, classes, train, test, mark), findings, file)
+
+
+def annotated(file: Path) -> Annotations:
+    """What dataset.json says, without the features.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    _, classes, entries = _read(file)
+    videos, subsets, findings = [], [], []
+    for name, entry in entries.items():
+        try:
+            about, found = _video(name, entry, classes, file)
+        except (KeyError, TypeError, ValueError, AttributeError) as reason:
+            findings.append(_unreadable(file, name, reason))
+            continue
+        videos.append(Video(name, **about))
+        subsets.append(entry["subset"])
+        findings += found
+    return Annotations(videos, subsets, classes, findings)
+
+
+def _unreadable(file, video, reason) -> Finding:
+    message = f"an entry that cannot be read ({reason!r})"
+    mend = 'Give it "subset": "train" or "test", and "labels" or "segments"'
+    return error("entry", file, message, mend, video)
 
 
 def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:

@@ -167,3 +167,23 @@ def annotation_findings(train: Sequence[Video], test: Sequence[Video], file) -> 
             mend = "Keep it once, in training or in test"
             found.append(error("twice", file, f"named {count} times", mend, name))
     return found
+
+
+def unsegmented_findings(test: Sequence[Video], file) -> list[Finding]:
+    """Test videos labelled with a class of which they have no segment, where others have theirs."""
+    if not any(video.segments for video in test):
+        return []
+    found = []
+    for video in test:
+        names = unsegmented(video)
+        if names:
+            message = f"a test video labelled {', '.join(names)} without a segment of it"
+            mend = "Every detection of it there counts as false; annotate it, or take the label out"
+            found.append(warning("no segment", file, message, mend, video.id))
+    return found
+
+
+def unsegmented(video: Video) -> list[str]:
+    """Labels of a video of which it has neither a segment nor, perhaps, an ambiguous interval."""
+    shown = {segment[2] for segment in video.segments}
+    return [] if video.ambiguous else [label for label in video.labels if label not in shown]
