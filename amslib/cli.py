@@ -26,12 +26,14 @@ from .config import Config
 from .data import DataNotFoundError, Dataset, DataWarning, Finding, Report, check, convert, load
 from .data.findings import SHOWN
 from .data.folder import open_options
-from .detections import read_detections, read_ground_truth, write_detections
+from .data.video import Video
+from .detections import Detection, read_detections, read_ground_truth, write_detections
 from .evaluation import Evaluation, evaluate, tiou_range
 from .experiments import EXPERIMENTS, set_in_every_row
 from .files import check_writable
 from .grid import GOES_ON, GridError, run_grid
 from .keeper import StoppedError
+from .mismatches import undetected
 from .panel import evaluate_panel
 from .parameters import brief, clip, unknown
 from .protocols import PROTOCOLS
@@ -158,10 +160,16 @@ def predict_command(
 def evaluate_command(
     run: Annotated[Path | None, typer.Option(help="Folder written by train.")] = None,
     detections: Annotated[
-        Path | None, typer.Option(help="Detections instead of a run: json or json.gz.")
+        list[Path] | None, typer.Option(help="Detections instead of a run: json or json.gz.")
     ] = None,
     ground_truth: Annotated[
-        Path | None, typer.Option(help="Annotations, if they are not in the detections' file.")
+        list[Path] | None,
+        typer.Option(
+            help="Annotations, if they are not in the detections' file: json, or a folder of data."
+        ),
+    ] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Of the annotations, e.g. val; the test part if left out.")
     ] = None,
     protocol: Annotated[
         str, typer.Option(help=f"all, or one of {', '.join(PROTOCOLS)}.")
@@ -178,21 +186,24 @@ def evaluate_command(
     as_json: Json = False,
 ) -> None:
     """Print the mean average precision of a run, or of any file of detections."""
-    if (run is None) == (detections is None):
+    found_in = _at_most_one(detections, "detections")
+    truth_in = _at_most_one(ground_truth, "ground-truth")
+    if (run is None) == (found_in is None):
         raise ValueError("give either --run FOLDER or --detections FILE")
     if protocol == "all" and tiou is not None:
         raise ValueError("--tiou: --protocol all has IoU 0.1 to 0.7; name one protocol for others")
-    if run is not None and ground_truth is not None:
-        raise ValueError("--ground-truth: goes with --detections; a run has its own test videos")
+    if run is not None and (truth_in is not None or subset is not None):
+        option_ = "--ground-truth" if truth_in is not None else "--subset"
+        raise ValueError(f"{option_}: goes with --detections; a run has its own test videos")
     of_run = iteration, device, data, snippet_seconds, option or None
-    if detections is not None and of_run != (-1, "auto", None, None, None):
+    if found_in is not None and of_run != (-1, "auto", None, None, None):
         raise ValueError("--iteration, --device, --data and its options go with --run alone")
     if protocol not in ("all", *PROTOCOLS):
         raise ValueError(f"--protocol: {unknown(protocol, ('all', *PROTOCOLS), 'protocol')}")
-    levels = _thresholds(tiou or "0.1:0.7:0.1", protocol)
-    if detections is not None:
-        found = read_detections(detections)
-        videos = read_ground_truth(ground_truth or detections)
+    levels = _thresholds("0.1:0.7:0.1" if tiou is None else tiou, protocol)
+    if found_in is not None:
+        found = read_detections(found_in)
+        videos = read_ground_truth(truth_in or found_in, subset)
     else:
         trained, dataset = _run_and_data(run, data, snippet_seconds, option)
         last = len(trained.states) - 1
@@ -210,6 +221,7 @@ def evaluate_command(
         print(result)
     else:
         _print_evaluation(result, len(found), len(videos))
+    _tell_of_gaps(found, videos)
 
 
 @app.command("grid")
@@ -297,6 +309,9 @@ def main() -> None:
     except StoppedError as stopped:
         _tell(stopped)
         sys.exit(128 + stopped.number)  # as a shell tells a signal
+    except MemoryError as error:
+        _tell(f"not enough memory ({error or 'no details'})", ERROR)
+        sys.exit(2)
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         _tell(clip(_with_notes(error), LONGEST), ERROR)
         sys.exit(2)
@@ -518,17 +533,45 @@ def _thresholds(text: str, protocol: str) -> tuple[float, ...]:
         if ":" in text:
             start, stop, step = map(float, text.split(":"))
             return tiou_range(start, stop, step, protocol)
-        return tuple(float(value) for value in text.split(","))
+        levels = tuple(float(value) for value in text.split(","))
+        if len(set(levels)) < len(levels):
+            raise ValueError("each threshold once")
+        return levels
     except ValueError as error:
         example = "expected start:stop:step as 0.1:0.7:0.1, or a list as 0.5,0.75,0.95"
         raise ValueError(f"--tiou {brief(text)}: {example} ({clip(error)})") from error
 
 
+def _at_most_one(paths: list[Path] | None, option: str) -> Path | None:
+    """The one path of an option; the parser alone would keep the last of several."""
+    if paths and len(paths) > 1:
+        raise ValueError(f"--{option}: {len(paths)} files; give one that holds all videos")
+    return paths[0] if paths else None
+
+
+def _tell_of_gaps(detections: list[Detection], videos: list[Video]) -> None:
+    """What lowers a score and need not be a mistake."""
+    missed = undetected(detections, videos)
+    if missed:
+        total, have = sum(bool(v.segments) for v in videos), "has" if len(missed) == 1 else "have"
+        text = f"{len(missed)} of {count(total, 'video')} {have} no detection ({_some(missed)})"
+        _tell(text, "note: ")
+    known = {label for v in videos for label in (*v.labels, *(s[2] for s in v.segments))}
+    others = [d.label for d in detections if d.label not in known]
+    if others:
+        have = "has" if len(others) == 1 else "have"
+        text = f"{len(others)} of {count(len(detections), 'detection')} {have} a label that the "
+        _tell(f"{text}ground truth does not have ({_some(dict.fromkeys(others))})", "note: ")
+    turned = [d for d in detections if d.start >= d.end]
+    if turned:
+        text = f"{len(turned)} of {count(len(detections), 'detection')} end where they start, or "
+        _tell(f"{text}before ({turned[0].start:g} to {turned[0].end:g} s)", "note: ")
+
+
 def _print_evaluation(result: Evaluation, detections: int, videos: int) -> None:
     table = Table()
-    averages = [(0.1, 0.5), (0.3, 0.7), (0.1, 0.7), (0.5, 0.95)]
-    low, high = min(result.tiou) - 1e-9, max(result.tiou) + 1e-9
-    averages = [(a, b) for a, b in averages if low <= a and b <= high]
+    steps = {(0.1, 0.5): 0.1, (0.3, 0.7): 0.1, (0.1, 0.7): 0.1, (0.5, 0.95): 0.05}
+    averages = [(a, b) for (a, b), step in steps.items() if _has_all(result.tiou, a, b, step)]
     table.add_column("IoU")
     table.add_column("mAP (%)", justify="right")
     for threshold, value in zip(result.tiou, result.map, strict=True):
@@ -560,6 +603,15 @@ def _rows(experiment: str, base: Config, changed: Iterable[str]) -> dict[str, Co
         if own:
             _tell(f"--set {field}={value} is not in {', '.join(own)}: these rows set it themselves")
     return rows
+
+
+def _has_all(tiou: tuple[float, ...], low: float, high: float, step: float) -> bool:
+    """Whether the thresholds from low to high are those that the average is known by."""
+    inside = sorted(t for t in tiou if low - 1e-9 <= t <= high + 1e-9)
+    usual = [low + step * k for k in range(round((high - low) / step) + 1)]
+    return len(inside) == len(usual) and all(
+        abs(a - b) < 1e-9 for a, b in zip(inside, usual, strict=True)
+    )
 
 
 def _print_grid(rows: Mapping[str, list[Record]]) -> None:

@@ -10,7 +10,7 @@ Two json schemas are read, plain or gzipped (a name that ends in .gz), times in 
 
 Names are read in Unicode's NFC form, those of classes with one space between words, and are else
 taken as they stand. ActivityNet's files leave out the "v_" that its video files begin with, so
-rename one side if yours do not; `evaluate` warns when no name fits.
+rename one side if yours do not; `evaluate` warns of names that only one side has.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .data.annotated import Annotations, split
+from .data.annotated import SPLITS, Annotations, split
 from .data.arrays import HARMLESS, PACKED
 from .data.database import AMBIGUOUS
 from .data.findings import DataError, DataNotFoundError, error
+from .data.truth import read_annotated
 from .data.values import class_name, finite, nfc, pair_of_times, parse_json, shown
 from .data.video import Video
 from .files import write_whole
@@ -55,7 +56,7 @@ def read_detections(path: str | Path) -> list[Detection]:
     """
     file = Path(path)
     found = []
-    for video, entries in _part(file, ("detections", "results")).items():
+    for video, entries in _part(file, _read(file), ("detections", "results")).items():
         rows = _rows(file, video, entries, "detection", ("score",))
         found += [Detection(nfc(video), *row) for row in rows]
     return found
@@ -65,7 +66,9 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> list[Video
     """Videos with their segments, in file order, without features; segments may be strings.
 
     Args:
-        path: a json file with "ground_truth" or with ActivityNet's "database".
+        path: a json file with "ground_truth" or with ActivityNet's "database"; or a folder that
+            `load` takes, whose features are not read and may be absent, its ``segments.csv`` with
+            ``labels.csv`` beside it, or its ``dataset.json``.
         subset: which subset of the database, upper or lower case. By default the part that is for
             testing: what is neither for training nor withheld, i.e. "validation" beside "training",
             but "test" beside "validation" (see `amslib.data.annotated.SPLITS`); everything if the
@@ -77,36 +80,75 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> list[Video
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not json or holds no ground truth, an entry cannot be read, or there is no
-            such subset; the message names file and video.
+        ValueError: it holds no ground truth, an entry cannot be read, there is no such subset, or
+            its annotations are withheld; the message names file, video or subset.
     """
-    file = Path(path)
-    entries = _part(file, ("ground_truth", "database"))
-    videos = [_video(file, name, entry) for name, entry in entries.items()]
-    subsets = [str(entry.get("subset", "")).lower() for entry in entries.values()]
-    names = sorted(set(subsets))
-    if subset is None and len(names) > 1:
-        return list(split(Annotations(videos, subsets, (), []), file)[1])
-    if subset is not None and subset.lower() not in names:
+    file = Path(path).expanduser()
+    content = {} if (other := file.is_dir() or file.suffix == ".csv") else _read(file)
+    if other or (isinstance(content, dict) and {"format", "videos"} <= content.keys()):
+        annotations = read_annotated(file)
+        errors = [finding for finding in annotations.findings if finding.level == "error"]
+        if errors:
+            raise DataError(*errors)
+        return _chosen(file, annotations.videos, annotations.subsets, subset)
+    entries = _part(file, content, ("ground_truth", "database"))
+    subsets = [_subset(entry) for entry in entries.values()]
+    annotated = {s for s, e in zip(subsets, entries.values(), strict=True) if _annotations(e)}
+    videos = [
+        _video(file, name, entry, bool(annotated) and s != "" and s not in annotated)
+        for s, (name, entry) in zip(subsets, entries.items(), strict=True)
+    ]
+    return _chosen(file, videos, subsets, subset)
+
+
+def _subset(entry) -> str:
+    return str(entry.get("subset", "")).lower() if isinstance(entry, dict) else ""
+
+
+def _annotations(entry) -> list:
+    return entry.get("annotations") if isinstance(entry, dict) else []
+
+
+def _chosen(file, videos: list[Video], subsets: list[str], subset: str | None) -> list[Video]:
+    """The videos of a subset, by default of the one that is for testing."""
+    names, by_default = sorted(set(subsets)), subset is None
+    if by_default and len(names) > 1:
+        split(Annotations(videos, subsets, (), []), file)  # raises where nothing is for testing
+        subset = next(test for pair in SPLITS for test in pair[1:] if set(pair) <= set(names))
+    if by_default and subset is None:
+        return videos
+    if names == [""]:
+        message, mend = f"subset {subset!r}, but the file names no subset", "Leave the subset out"
+        raise DataError(error("subset", file, message, mend))
+    if subset.lower() not in names:
         message = f"subset {subset!r} where one of {names} was expected"
         raise DataError(error("subset", file, message, "Name one of them, or none"))
-    return [
-        v for v, s in zip(videos, subsets, strict=True) if subset is None or s == subset.lower()
-    ]
+    chosen = [v for v, s in zip(videos, subsets, strict=True) if s == subset.lower()]
+    others = {s for v, s in zip(videos, subsets, strict=True) if v.segments}
+    if others and not any(v.segments for v in chosen):
+        which = f"subset {subset!r}{', the default,' if by_default else ''}"
+        message = f"none of the {len(chosen)} videos of {which} has a segment; of {names}, "
+        message += f"{' and '.join(sorted(others))} {'has' if len(others) == 1 else 'have'} some"
+        best = next((s for s in ("val", "validation") if s in others), min(others))
+        mend = f"Choose another, e.g. --subset {best} on the command line"
+        raise DataError(error("subset", file, message, mend))
+    return chosen
 
 
-def _video(file, name, entry) -> Video:
+def _video(file, name, entry, withheld: bool) -> Video:
     try:
-        withheld = {"annotations": []} if "subset" in entry else {}
-        annotations, apart = (withheld | entry)["annotations"], entry.get("ambiguous", [])
+        annotations = entry.get("annotations", []) if withheld else entry["annotations"]
+        apart = entry.get("ambiguous", [])
         if not isinstance(annotations, list) or not isinstance(apart, list):
             raise TypeError
         annotations = annotations + [{"segment": pair, "label": AMBIGUOUS} for pair in apart]
         duration = entry.get("duration")
         duration = None if duration is None else finite(duration)
+        if duration is not None and duration <= 0:
+            raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError):
         message = f"an entry that cannot be read: {shown(entry)}"
-        mend = 'Give it "annotations": [..], and "duration" in seconds or not at all'
+        mend = 'Give it "annotations": [..], and "duration" in seconds (> 0) or not at all'
         raise DataError(error("entry", file, message, mend, name)) from None
     rows = _rows(file, name, annotations, "annotation")
     return Video(
@@ -126,6 +168,9 @@ def _rows(file, video, entries, what, others=()) -> list[tuple]:
     rows = []
     for i, entry in enumerate(entries):
         try:
+            # some annotations of the field write times as strings, detections never do
+            if others and any(isinstance(x, str) for x in (*entry["segment"], entry["score"])):
+                raise TypeError
             times, label = pair_of_times(entry["segment"]), class_name(entry["label"])
             rows.append((label, *times, *(finite(entry[key]) for key in others)))
         except (KeyError, TypeError, ValueError):
@@ -158,9 +203,8 @@ def write_detections(detections: Iterable[Detection], path: str | Path) -> None:
     write_whole({file: gzip.compress(data, mtime=0) if file.suffix == ".gz" else data})
 
 
-def _part(file: Path, keys: tuple[str, str]) -> dict:
-    """What a json file holds under one of the keys, by video."""
-    content = _read(file)
+def _part(file: Path, content, keys: tuple[str, str]) -> dict:
+    """What the content of a json file has under one of the keys, by video."""
     there = list(content) if isinstance(content, dict) else []
     key = next((key for key in keys if key in there), None)
     if key is None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .data.video import Video
 from .detections import Detection
+from .mismatches import warn_of_mismatches
 from .protocols import LITERAL, PROTOCOLS
 
 # THUMOS14's 0.1, 0.2, .., 0.7 as its evaluation codes compute them: the third is
@@ -115,7 +116,11 @@ def evaluate(
 
     Raises:
         ValueError: unknown protocol, a threshold outside (0, 1], no segment at all, a video given
-            twice, or a time or score that is not finite.
+            twice, or a time or score that is no finite number.
+
+    Warns:
+        DataWarning: some detections have a video or label that the ground truth does not have, or
+            a class that labels their video but has no segment there.
 
     >>> video = Video("v", segments=((0.0, 4.0, "Diving"), (6.0, 8.0, "Diving")))
     >>> found = [Detection("v", "Diving", 0.0, 3.0, 0.9), Detection("v", "Diving", 5.0, 6.0, 0.4)]
@@ -126,13 +131,18 @@ def evaluate(
         known = ", ".join(map(repr, PROTOCOLS))
         raise ValueError(f"protocol={protocol!r}; expected one of {known}")
     levels = _thresholds(tiou_range(0.1, 0.7, 0.1, protocol) if tiou is None else tiou)
-    per_class = PROTOCOLS[protocol](list(detections), list(videos), levels)
+    detections, videos = list(detections), list(videos)
+    per_class = PROTOCOLS[protocol](detections, videos, levels)
+    warn_of_mismatches(detections, videos)
     mean = np.mean(list(per_class.values()), axis=0)
     return Evaluation(protocol, tuple(levels.tolist()), mean, per_class)
 
 
 def _thresholds(tiou) -> np.ndarray:
-    levels = np.asarray(tiou, float)
+    try:
+        levels = np.asarray(tiou, float)
+    except (TypeError, ValueError):
+        levels = np.array(np.nan)
     if levels.ndim != 1 or not levels.size or not ((levels > 0) & (levels <= 1)).all():
         raise ValueError(f"tiou={tiou!r}; expected IoU thresholds in (0, 1], e.g. (0.5, 0.75)")
     return levels

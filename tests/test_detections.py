@@ -143,6 +143,10 @@ WRONG_ROWS = {
     "score true": ENTRY | {"score": True},
     "score null": ENTRY | {"score": None},
     "score huge": ENTRY | {"score": 10**400},
+    "score string": ENTRY | {"score": "0.5"},
+    "time underscored": ENTRY | {"segment": [1, "1_0"]},
+    "time true": ENTRY | {"segment": [True, 2]},
+    "label null": ENTRY | {"label": None},
     "time nan": ENTRY | {"segment": [NAN, 2]},
     "time infinite": ENTRY | {"segment": [1, INF]},
     "time word": ENTRY | {"segment": [1, "end"]},
@@ -184,6 +188,8 @@ def test_an_annotation_that_is_wrong_is_named(tmp_path, wrong):
         {"annotations": None},
         {"annotations": [], "duration": "long"},
         {"annotations": [], "duration": NAN},
+        {"annotations": [], "duration": -3.0},
+        {"annotations": [], "duration": 0},
         {"annotations": [], "ambiguous": 3},
     ],
 )
@@ -191,6 +197,14 @@ def test_a_video_that_is_wrong_is_named(tmp_path, entry):
     file = save(tmp_path, {"ground_truth": {"b": entry}})
     with pytest.raises(ValueError, match='file.json: b: an entry that .* Give it "annotations"'):
         read_ground_truth(file)
+
+
+def test_times_of_detections_are_numbers_and_those_of_annotations_may_be_strings(tmp_path):
+    entry = ENTRY | {"segment": ["1.5", "2"]}
+    with pytest.raises(ValueError, match="file.json: a: detection 0 .* is "):
+        read_detections(save(tmp_path, {"results": {"a": [entry]}}))
+    (video,) = read_ground_truth(save(tmp_path, {"ground_truth": {"a": {"annotations": [entry]}}}))
+    assert video.segments == ((1.5, 2.0, "Diving"),)
 
 
 def test_a_list_of_ambiguous_intervals_that_is_wrong(tmp_path):
@@ -202,7 +216,7 @@ def test_a_list_of_ambiguous_intervals_that_is_wrong(tmp_path):
 @pytest.mark.parametrize("read", [read_detections, read_ground_truth])
 class TestFiles:
     def test_missing(self, tmp_path, read):
-        for path in (tmp_path / "none.json", tmp_path):
+        for path in (tmp_path / "none.json", tmp_path / "folder"):
             with pytest.raises(FileNotFoundError, match=f"{path.name}: no such file. Give"):
                 read(path)
 

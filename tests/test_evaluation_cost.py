@@ -9,6 +9,7 @@ import pytest
 from amslib.data.video import Video
 from amslib.detections import Detection
 from amslib.evaluation import PROTOCOLS, evaluate
+from amslib.protocols import matching
 
 CLASSES, COUNT = 20, 100_000
 NAMES = [f"video_test_{i:07d}" for i in range(212)]
@@ -76,3 +77,52 @@ def test_no_work_is_done_detection_by_detection(case, protocol):
         return count
 
     assert calls(many) - calls(many[: COUNT // 2]) < COUNT / 2 / 100
+
+
+def one_recording(kind, count):
+    """One class in one video, as many detections as instances."""
+    rng = np.random.default_rng(0)
+
+    def spans():
+        starts = {
+            "apart": rng.uniform(0, 86_400, count),
+            "overlapping": rng.uniform(0, 10, count),
+            "nested": np.zeros(count),
+            "in a chain": np.arange(count) * 1.28,
+        }[kind]
+        lengths = {"apart": 2.0, "overlapping": 50.0, "nested": 0.0, "in a chain": 2.56}[kind]
+        spread = 0.0 if kind == "in a chain" else 40 * rng.random(count) if lengths != 2.0 else 1.0
+        return zip(starts.tolist(), (starts + lengths + spread).tolist(), strict=True)
+
+    scores = -np.arange(count) if kind == "in a chain" else rng.random(count)
+    found = zip(spans(), scores.tolist(), strict=True)
+    ambiguous = tuple((s + 90_000.0, e + 90_000.0) for s, e in spans())
+    segments = tuple((s, e, "x") for s, e in spans())
+    video = Video("day", segments=segments, ambiguous=ambiguous)
+    return [Detection("day", "x", s, e, p) for (s, e), p in found], [video]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("kind", "count"), [("apart", 20_000), ("in a chain", 20_000), ("nested", 3000)]
+)
+def test_memory_of_one_long_recording(kind, count, protocol):
+    """All pairs of 20,000 with 20,000 would take 3.2 GB as indices alone, 3000 with 3000 72 MB."""
+    detections, videos = one_recording(kind, count)
+    tracemalloc.start()
+    try:
+        result = evaluate(detections, videos, protocol=protocol)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.map[0] > 0
+    assert peak < (60e6 if kind == "nested" else 120e6)
+
+
+def test_long_chains_of_pairs_are_not_gone_through_again_and_again(monkeypatch):
+    """A pair of a chain is settled only after the one before it: n rounds over all pairs."""
+    rounds = []
+    first = matching._is_first
+    monkeypatch.setattr(matching, "_is_first", lambda ids: rounds.append(len(ids)) or first(ids))
+    assert evaluate(*one_recording("in a chain", 5000), (0.1,)).map > 0.9
+    assert sum(rounds) < 10 * 5000 * 2 * 2

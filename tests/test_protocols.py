@@ -18,6 +18,7 @@ from amslib.protocols import (
     DESCRIPTIONS,
     LITERAL,
     PROTOCOLS,
+    ambiguous,
     cleaned,
     kits,
     matching,
@@ -103,6 +104,62 @@ def test_official_code_on_micro_cases(protocol, tmp_path):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_reference(protocol):
     compare(protocol, PROTOCOLS[protocol])
+
+
+@pytest.mark.filterwarnings("ignore::amslib.data.findings.DataWarning")
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(("pairs", "many"), [(3, 10**6), (0, 1), (10, 2)])
+def test_reference_in_portions(protocol, pairs, many, monkeypatch):
+    """Pairs made by a sweep, a few at a time, and intervals matched one at a time."""
+    monkeypatch.setattr(matching, "PAIRS", max(pairs, 1))
+    monkeypatch.setattr(ambiguous, "PAIRS", pairs)
+    monkeypatch.setattr(matching, "MANY", max(many, 1))
+    compare(protocol, PROTOCOLS[protocol], cases=30)
+
+
+def crowded(rng, kind):
+    """One recording of two classes, in which intervals overlap a lot, are equal, nested, empty."""
+
+    def interval():
+        start = float(rng.integers(0, 40)) / 4
+        nested = 0.0, float(rng.integers(0, 30))
+        ties = float(rng.integers(0, 3)), float(rng.integers(2, 5))
+        overlapping = float(rng.uniform(0, 5)), float(rng.uniform(25, 30))
+        any_ = start, start + float(rng.integers(-2, 30)) / 4
+        return {"nested": nested, "ties": ties, "overlapping": overlapping, "any": any_}[kind]
+
+    def label():
+        return "XY"[rng.integers(2)]
+
+    videos = [
+        Video(
+            name,
+            segments=tuple((*interval(), label()) for _ in range(25)),
+            ambiguous=tuple(interval() for _ in range(3)) if kind in ("nested", "any") else (),
+        )
+        for name in ("a", "b")
+    ]
+    scores = rng.choice([0.25, 0.5, *rng.random(20)], 60).tolist()
+    found = [Detection("ab"[rng.integers(2)], label(), *interval(), p) for p in scores]
+    return found, videos
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("kind", ["nested", "ties", "overlapping", "any"])
+def test_portions_change_no_bit(protocol, kind, monkeypatch):
+    rng = np.random.default_rng(1)
+    for _ in range(4):
+        case = crowded(rng, kind)
+        expected = evaluate(*case, protocol=protocol).to_dict()
+        reference_ap = reference(protocol, *case, [0.5])
+        for label, (ap,) in reference_ap.items():
+            assert evaluate(*case, (0.5,), protocol).per_class[label] == pytest.approx([ap])
+        for pairs, many in ((1, 10**6), (40, 5), (1000, 1)):
+            with monkeypatch.context() as patch:
+                patch.setattr(matching, "PAIRS", pairs)
+                patch.setattr(ambiguous, "PAIRS", pairs)
+                patch.setattr(matching, "MANY", many)
+                assert evaluate(*case, protocol=protocol).to_dict() == expected
 
 
 def compare(protocol, rules, cases=120):

@@ -34,6 +34,8 @@ SPLITS = (
     ("validation", "test"),
     ("train", "validation"),
     ("training", "test"),
+    ("train", "val"),
+    ("training", "testing"),
 )
 ALIASES = {"val": "validation", "valid": "validation", "testing": "test"}
 Segment = tuple[float, float, str]

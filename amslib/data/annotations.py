@@ -38,7 +38,7 @@ def read_annotations(path: str | Path) -> Dataset:
 
 def scan_annotations(path: Path) -> Scan:
     """The same with what contradicts itself as findings."""
-    file = _find(path)
+    file = find(path)
     annotations = read_database(file) if file.is_file() else read_annotation_folder(file)
     train, test, found = split(annotations, file)
     mark = fingerprint(annotations.classes, train, test)
@@ -47,7 +47,12 @@ def scan_annotations(path: Path) -> Scan:
     return Scan(dataset, annotations.findings + found, file)
 
 
-def _find(path: Path) -> Path:
+def find(path: Path) -> Path:
+    """The json file or the folder of arrays that holds the annotations.
+
+    Raises:
+        DataNotFoundError: there is none.
+    """
     if path.is_file() or (path / "classlist.npy").is_file():
         return path
     if (path / "gt.json").is_file():

@@ -88,6 +88,22 @@ def scan_split(folder: Path, snippet_seconds: float, open_video: Callable) -> Sc
     return Scan(_dataset(folder.name, **split), findings, folder / "gt.json")
 
 
+def annotated(folder: Path) -> Annotations:
+    """What gt.json says of the videos that the split files name, in their subsets.
+
+    Raises:
+        DataError: a file is missing or cannot be read.
+    """
+    annotations = read_database(folder / "gt.json")
+    videos, subsets, findings = [], [], list(annotations.findings)
+    for part in PARTS:
+        listed, found = _listed(folder, part, annotations)
+        videos += listed
+        subsets += [part] * len(listed)
+        findings += found
+    return Annotations(videos, subsets, annotations.classes, findings)
+
+
 def _listed(folder, part, annotations: Annotations) -> tuple[list[Video], list[Finding]]:
     """The videos a split file names, in its order."""
     file = folder / f"split_{part}.txt"
@@ -128,8 +144,10 @@ def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:
     """
     streams = [s for s in STREAMS if s in dataset.streams]
     if not streams:
-        message = f"streams {dataset.streams} where rgb or flow was expected"
-        raise DataError(error("streams", dataset.name, message, "Convert to the plain layout"))
+        message = f"BaS-Net's layout holds streams rgb and flow, not {', '.join(dataset.streams)}"
+        mend = "Put arrays that are one of these in features/rgb or features/flow, or convert to "
+        mend += "the plain layout; evaluate --ground-truth takes the folder as it is"
+        raise DataError(error("streams", dataset.name, message, mend))
     parts = {part: getattr(dataset, part) for part in PARTS}
     settle(_lost(dataset))
     homes = {p: {s: folder / "features" / p / s for s in streams} for p in PARTS}

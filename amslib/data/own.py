@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .annotated import in_order, subset_names
+from .annotated import Annotations, in_order, subset_names
 from .features import Features, contents, open_streams, stream_folders
 from .findings import DataError, Finding, error, warning
 from .layout import Layout, Scan
@@ -65,6 +65,27 @@ def scan(folder: Path, *, snippet_seconds=SNIPPET_SECONDS) -> Scan:
     mark = fingerprint(classes, train, test, contents((*train, *test)))
     dataset = Dataset(folder.name, classes, train, test, mark)
     return Scan(dataset, findings, file, segments=table if table.exists() else None)
+
+
+def annotated(folder: Path) -> Annotations:
+    """What the two tables say, without the features.
+
+    Raises:
+        DataError: a table is missing or cannot be read.
+    """
+    segments, findings = _segments(folder / "segments.csv")
+    rows, found = _labels(folder / "labels.csv")
+    findings += found
+    for video in sorted(segments.keys() - rows.keys()):
+        message = "segments of a video that labels.csv does not name"
+        findings.append(error("unlisted", folder / "segments.csv", message, "Name it", video))
+    videos = [
+        Video(name, labels=labels, segments=tuple(segments.get(name, ())), duration=duration)
+        for name, (_, labels, duration) in rows.items()
+    ]
+    classes = {label for v in videos for label in (*v.labels, *(s[2] for s in v.segments))}
+    subsets = [part for part, _, _ in rows.values()]
+    return Annotations(videos, subsets, tuple(sorted(classes)), findings)
 
 
 def _labels(file: Path) -> tuple[dict[str, tuple], list[Finding]]:

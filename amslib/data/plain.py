@@ -22,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..files import check_writable, write_whole
-from .annotated import class_list, in_order, instances, read_json
+from .annotated import Annotations, class_list, in_order, instances, read_json
 from .features import Features, contents, is_file_name, open_streams, stream_folders
 from .findings import DataError, Finding, error
 from .layout import Layout, Scan
@@ -52,9 +52,7 @@ def scan(folder: Path) -> Scan:
             about, found = _video(video, entry, classes, file)
             part = videos[entry["subset"]]
         except (KeyError, TypeError, ValueError, AttributeError) as reason:
-            message = f"an entry that cannot be read ({shown(reason, 300)})"
-            mend = 'Give it "subset": "train" or "test", and "labels" or "segments"'
-            findings.append(error("entry", file, message, mend, video))
+            findings.append(_unreadable(file, video, reason))
             continue
         paths = {stream: path / f"{video}.npy" for stream, path in streams.items()}
         parts, missing = open_streams(paths, video, "Add it, or take the video out of dataset.json")
@@ -68,6 +66,32 @@ def scan(folder: Path) -> Scan:
 def fixes(videos: Sequence[Video], options: Mapping) -> list[Fix]:
     """Other seconds from one snippet to the next, which stand in the json."""
     return step_fixes(videos, "Set snippet_seconds of the videos in dataset.json to {}")
+
+
+def annotated(file: Path) -> Annotations:
+    """What dataset.json says, without the features.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    _, classes, entries = _read(file)
+    videos, subsets, findings = [], [], []
+    for name, entry in entries:
+        try:
+            about, found = _video(name, entry, classes, file)
+        except (KeyError, TypeError, ValueError, AttributeError) as reason:
+            findings.append(_unreadable(file, name, reason))
+            continue
+        videos.append(Video(name, **about))
+        subsets.append(entry["subset"])
+        findings += found
+    return Annotations(videos, subsets, classes, findings)
+
+
+def _unreadable(file, video, reason) -> Finding:
+    message = f"an entry that cannot be read ({shown(reason, 300)})"
+    mend = 'Give it "subset": "train" or "test", and "labels" or "segments"'
+    return error("entry", file, message, mend, video)
 
 
 def write(dataset: Dataset, folder: Path, progress: bool = False) -> None:

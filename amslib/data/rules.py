@@ -279,3 +279,9 @@ def annotation_findings(train: Sequence[Video], test: Sequence[Video], file) -> 
             mend = "Keep it once, in training or in test"
             found.append(error("twice", file, f"named {count} times", mend, name))
     return found
+
+
+def unsegmented(video: Video) -> list[str]:
+    """Labels of a video of which it has neither a segment nor, perhaps, an ambiguous interval."""
+    shown = {segment[2] for segment in video.segments}
+    return [] if video.ambiguous else [label for label in video.labels if label not in shown]

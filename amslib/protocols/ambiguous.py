@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..data.video import Video
-from .matching import Table, _pairs
+from .matching import PAIRS, Table, count_pairs, count_shared, pairs_that_share
 
 
 def ambiguous_intervals(videos: Sequence[Video]) -> Table:
@@ -19,7 +19,9 @@ def ambiguous_intervals(videos: Sequence[Video]) -> Table:
 
 def meets(found: Table, intervals: Table) -> np.ndarray:
     """Whether each detection (N,) shares more than a point with an interval of its video."""
-    det, other = _pairs(found.video, intervals.video)
+    if count_pairs(found.video, intervals.video).sum() > PAIRS:
+        return count_shared(found, intervals) > 0
+    det, other = pairs_that_share(found, intervals)
     first = np.maximum(found.start[det], intervals.start[other])
     last = np.minimum(found.end[det], intervals.end[other])
     shared = np.zeros(len(found.video), bool)

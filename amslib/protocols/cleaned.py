@@ -8,8 +8,11 @@ left out. (OpenTAD's own IoU also differs where a union is below 1e-8 s; that is
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 from ..data.video import Video
 from ..detections import Detection
@@ -18,17 +21,29 @@ from .matching import Table
 from .tables import in_seconds
 
 TOLERANCE = 1e-3  # seconds
+CELL = 16 * TOLERANCE
 
 
 def cleaned(video: Video, shortest: float) -> Video:
     """The video without instances that last no time, less than `shortest` s, or that repeat."""
-    kept: list = []
+    kept, near = [], defaultdict(list)  # those kept, and by cell of start and end
     for segment in video.segments:
-        length = segment[1] - segment[0]
+        start, end, _ = segment
+        length = end - start
+        if not math.isfinite(length):
+            kept.append(segment)  # for `in_seconds` to refuse
+            continue
+        cells = product(_cells(start), _cells(end))
         lasts = length > 0 and length >= shortest
-        if lasts and not any(_repeats(segment, earlier) for earlier in kept):
+        if lasts and not any(_repeats(segment, s) for cell in cells for s in near.get(cell, ())):
             kept.append(segment)
+            near[start // CELL, end // CELL].append(segment)
     return replace(video, segments=tuple(kept))
+
+
+def _cells(time: float) -> set[float]:
+    """Where a time may lie that differs by no more than the tolerance."""
+    return {(time - 2 * TOLERANCE) // CELL, (time + 2 * TOLERANCE) // CELL}
 
 
 def _repeats(segment, earlier) -> bool:

@@ -22,7 +22,7 @@ import numpy as np
 from ..data.video import Video
 from ..detections import Detection
 from .ambiguous import ambiguous_intervals, meets
-from .matching import Table, _pairs, by_label, greedy
+from .matching import Table, by_label, choose
 from .snippets import summed_ap
 from .tables import in_seconds, indices
 
@@ -92,21 +92,19 @@ def _ordered(table: Table) -> Table:
 
 def taken_by_instances(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarray:
     """Hits (N, n) of one class's detections, given by falling score, at n thresholds."""
-    det, inst = _pairs(found.video, truth.video)
-    low = np.maximum(found.start[det], truth.start[inst])
-    common = np.minimum(found.end[det], truth.end[inst]) - low
-    hull = np.maximum(found.end[det], truth.end[inst])
-    hull = hull - np.minimum(found.start[det], truth.start[inst])
-    near = np.flatnonzero(common > 0)
-    overlap = common[near] / hull[near]
-    order = np.lexsort((det[near], -overlap, inst[near]))
-    det, inst, overlap = det[near][order], inst[near][order], overlap[order]
-    pair, level = np.nonzero(overlap[:, None] > tiou)
-    det, inst = det[pair], inst[pair]
-    taken = greedy(inst * len(tiou) + level, det * len(tiou) + level)
+    above = np.nextafter(tiou, np.inf)
+    taken = choose(truth, found, above, overlap_in_hull)
+    instance, level = np.nonzero(taken >= 0)
     hits = np.zeros((len(found.score), len(tiou)), bool)
-    hits[det[taken], level[taken]] = True
+    hits[taken[instance, level], level] = True
     return hits
+
+
+def overlap_in_hull(start, end, true_start, true_end) -> np.ndarray:
+    """Time in common over time from the first start to the last end, elementwise; 0 if none."""
+    common = np.minimum(end, true_end) - np.maximum(start, true_start)
+    hull = np.maximum(end, true_end) - np.minimum(start, true_start)
+    return np.divide(common, hull, out=np.zeros_like(common), where=common > 0)
 
 
 def summed_over_kept(scores, hits: np.ndarray, kept: np.ndarray, positives: int) -> np.ndarray:

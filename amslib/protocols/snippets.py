@@ -19,7 +19,7 @@ from ..data.video import Video
 from ..detections import Detection
 from .activitynet import ClassByClass
 from .ambiguous import ambiguous_intervals, meets
-from .matching import Table, _pairs, greedy, interval_iou
+from .matching import Table, choose, interval_iou
 from .tables import in_seconds
 
 
@@ -56,14 +56,7 @@ def in_annotated_videos(
 def first_free_instance(found: Table, truth: Table, tiou: np.ndarray) -> np.ndarray:
     """Hits (N, n) of one class's detections at n thresholds, by falling score; see the module."""
     found = found.rows(np.argsort(-found.score, kind="stable"))
-    det, inst = _pairs(found.video, truth.video)  # by detection, then in annotation order
-    iou = interval_iou(found.start[det], found.end[det], truth.start[inst], truth.end[inst])
-    pair, level = np.nonzero(iou[:, None] >= tiou)
-    det, inst = det[pair], inst[pair]
-    taken = greedy(det * len(tiou) + level, inst * len(tiou) + level)
-    hits = np.zeros((len(found.score), len(tiou)), bool)
-    hits[det[taken], level[taken]] = True
-    return hits
+    return choose(found, truth, tiou, interval_iou, best=False) >= 0
 
 
 def summed_ap(hits: np.ndarray, positives: int, kept=True) -> np.ndarray:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
 
 import numpy as np
 
-from ..data.findings import DataWarning
 from ..data.video import Video
 from ..detections import Detection
 from .matching import Table
@@ -33,31 +31,35 @@ def in_seconds(
     classes = sorted({row.label for row in segments})
     column = {name: k for k, name in enumerate(classes)}
     found = _table("detection", detections, index, column)
-    _warn_of_strangers(detections, found, segments)
     return classes, found, _table("segment", segments, index, column)
 
 
 def _table(kind, rows, videos, classes) -> Table:
     # column by column: zip(*rows) makes an iterator of every row
     video, label, *numbers = (map(itemgetter(i), rows) for i in range(5))
-    start, end, score = (np.fromiter(column, float, len(rows)) for column in numbers)
-    wrong = np.flatnonzero(~np.isfinite([start, end, score]).all(axis=0))
-    if wrong.size:
-        message = f"{kind} {wrong[0]} is {rows[wrong[0]]}; its times and score must be finite"
-        raise ValueError(f"{message}. Correct it or leave it out.")
+    try:
+        start, end, score = (np.fromiter(column, float, len(rows)) for column in numbers)
+    except (TypeError, ValueError, OverflowError):
+        wrong = next(row for row in enumerate(rows) if not all(map(_is_number, row[1][2:])))
+        raise _wrong(kind, *wrong) from None
+    finite = np.isfinite(start) & np.isfinite(end) & np.isfinite(score)
+    if not finite.all():
+        raise _wrong(kind, finite.argmin(), rows[finite.argmin()])
     return Table(indices(video, videos), indices(label, classes), start, end, score)
+
+
+def _wrong(kind, number, row) -> ValueError:
+    message = f"{kind} {number} is {row}; its times and score must be finite numbers"
+    return ValueError(f"{message}. Correct it or leave it out.")
+
+
+def _is_number(value) -> bool:
+    try:
+        return np.ndim(value) == 0 and isinstance(float(value), float)
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def indices(names: Iterable[str], index: Mapping[str, int]) -> np.ndarray:
     """The index (N,) of each name, -1 where it has none."""
     return np.fromiter(map(index.get, names, repeat(-1)), int)
-
-
-def _warn_of_strangers(detections, found, segments) -> None:
-    for what, column in (("video", found.video), ("label", found.label)):
-        if len(column) and (column < 0).all():
-            given, known = getattr(detections[0], what), getattr(segments[0], what)
-            text = f"none of {len(column)} detections has a {what} of the ground truth"
-            names = f"the first has {given!r}, the ground truth {known!r}"
-            mend = "Name them alike, a leading v_ included; as it stands mAP is 0"
-            warnings.warn(f"{text}: {names}. {mend}.", DataWarning, stacklevel=5)
