@@ -1,13 +1,14 @@
 """How far apart the same training ends under other threads, kernels and devices.
 
     python tools/measure_determinism.py [--full] [--keep FOLDER]
-    python tools/measure_determinism.py --against FOLDER
+    python tools/measure_determinism.py --add [--against FOLDER]
 
 Each setting trains in a fresh process, since libraries choose their kernels when they are loaded,
 and is compared with a reference: one thread, everything else as this machine chooses. What came of
 it goes to book/_static/determinism.json. The short training takes minutes on one core, --full
 repeats the most telling settings at the default data and schedule. --keep saves what was trained;
-on another machine, --against compares the same settings with it and adds the result to the file.
+on another machine, --add measures there and adds the result to the file, with --against in
+comparison with what was kept.
 """
 
 from __future__ import annotations
@@ -274,14 +275,21 @@ def measured(full: bool, keep: Path | None, folder: Path) -> dict:
     return told
 
 
-def elsewhere(there: Path, folder: Path) -> dict:
-    """This machine's short training against the same of a machine that kept it."""
+def elsewhere(there: Path | None, folder: Path) -> dict:
+    """This machine's short training against the same of a machine that kept it, or else against
+    its own reference.
+    """
     cuda = torch.cuda.is_available()
-    found = settings(torch.backends.cpu.get_cpu_capability(), cuda)
-    names = {REFERENCE, PINNED_SETTING, "2 threads", *CUDA}
-    chosen = [s for s in found if s.name in names or s.name.startswith("kernels")]
+    chosen = settings(torch.backends.cpu.get_cpu_capability(), cuda)
+    if there is not None:
+        names = {REFERENCE, PINNED_SETTING, "2 threads", *CUDA}
+        chosen = [s for s in chosen if s.name in names or s.name.startswith("kernels")]
     made = described("cuda" if cuda else "cpu")
-    return {"made": made, "rows": rows("short", chosen, folder, there)}
+    return {
+        "method": method_fingerprint(),
+        "made": made,
+        "rows": rows("short", chosen, folder, there),
+    }
 
 
 def main(words: list[str] | None = None) -> None:
@@ -289,6 +297,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--full", action="store_true", help="the default schedule, too")
     parser.add_argument("--keep", type=Path, help="save the short trainings here")
     parser.add_argument("--against", type=Path, help="compare with those of another machine")
+    parser.add_argument("--add", action="store_true", help="add this machine to the file")
     parser.add_argument("--out", type=Path, default=OUT, help="the json file")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--scale", choices=SCALES, default="short", help=argparse.SUPPRESS)
@@ -299,11 +308,12 @@ def main(words: list[str] | None = None) -> None:
         save_file(trained(setting, load(data), config), given.keep)
         return
     with TemporaryDirectory() as folder:
-        if given.against:
+        if given.against or given.add:
             told = json.loads(given.out.read_text())
-            if told.get("method") != method_fingerprint():
+            if given.against and told.get("method") != method_fingerprint():
                 parser.error(f"{given.out} is of other code of the method: measure it anew first")
             told["elsewhere"].append(elsewhere(given.against, Path(folder)))
+            told["spread"] = spread()
         else:
             told = measured(given.full, given.keep, Path(folder))
     given.out.write_text(json.dumps(told, indent=1) + "\n")
