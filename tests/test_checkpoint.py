@@ -87,7 +87,7 @@ def test_a_finished_training_is_whole_in_its_checkpoint(uninterrupted, tmp_path,
     def refuse(*_):
         pytest.fail("it trains again")
 
-    monkeypatch.setattr("amslib.train.StreamTrainer", refuse)
+    monkeypatch.setattr(sys.modules["amslib.train"], "StreamTrainer", refuse)
     assert same(train(TINY, FEW, seed=5, checkpoint=one), uninterrupted) and first[0]
     for run, again in zip(first[1], train(TINY, configs, checkpoint=many), strict=True):
         assert same(again, run)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -21,7 +21,13 @@ from amslib.diagnostics import detection_quality, pseudo_label_quality
 
 TINY = load("synthetic-tiny", width=16)
 QUICK = Config(steps_per_epoch=3, epochs_zero=1, epochs=1, iterations=1)
-RUN = train(TINY, QUICK, seed=2, device="cpu")
+
+
+@cache
+def trained() -> Run:
+    return train(TINY, QUICK, seed=2, device="cpu")
+
+
 PLACE = 5  # of the video that is changed
 
 
@@ -81,11 +87,15 @@ def test_a_value_that_is_not_finite_is_refused_before_training(what, stream, unt
         with pytest.raises(ValueError, match=f"{TINY.train[PLACE].id}: row 4 of its {stream} "):
             train(data, QUICK)
         name = f"{videos[PLACE].id}: row 4 of its {stream} features is not finite in float32"
-        for use in (RUN.predict, lambda vs: RUN.cas(vs[PLACE]), lambda vs: list(RUN.all_cas(vs))):
+        for use in (
+            trained().predict,
+            lambda vs: trained().cas(vs[PLACE]),
+            lambda vs: list(trained().all_cas(vs)),
+        ):
             with pytest.raises(ValueError, match=name):
                 use(videos)
         with pytest.raises(ValueError, match=name):
-            pseudo_label_quality(RUN, videos)
+            pseudo_label_quality(trained(), videos)
 
 
 def test_it_is_refused_where_the_features_are_too_large_to_be_copied(untrained, monkeypatch):
@@ -94,7 +104,7 @@ def test_it_is_refused_where_the_features_are_too_large_to_be_copied(untrained, 
     with pytest.raises(ValueError, match=f"{TINY.train[PLACE].id}: row 2 of its flow"):
         train(data, QUICK)
     with pytest.raises(ValueError, match=f"{videos[PLACE].id}: row 2 of its flow"):
-        RUN.predict(videos)
+        trained().predict(videos)
 
 
 def test_a_bad_second_stream_on_disk_is_met_before_the_first_is_trained(tmp_path, untrained):
@@ -136,14 +146,16 @@ def test_a_video_whose_cas_overflows_is_named_and_not_scored():
     """Finite features, but products with them are not."""
     _, videos = both("rgb", lambda rows: np.full_like(rows, 3e38))
     with pytest.raises(ValueError, match=f"{videos[PLACE].id}: its rgb features are so large"):
-        RUN.predict(videos)
+        trained().predict(videos)
     with pytest.raises(ValueError, match="expected probabilities"):
         localize(torch.tensor([[0.5], [math.nan]]), 1.0)
 
 
 def test_weights_that_are_not_finite_are_not_blamed_on_a_video():
-    run = Run(RUN.config, RUN.classes, RUN.seed)
-    states = {b: {n: p * 1 for n, p in state.items()} for b, state in RUN.states[0]["rgb"].items()}
+    run = Run(trained().config, trained().classes, trained().seed)
+    states = {
+        b: {n: p * 1 for n, p in state.items()} for b, state in trained().states[0]["rgb"].items()
+    }
     states["base"]["bias2"][:] = math.inf
     run.states = [{"rgb": states}]
     with pytest.raises(ValueError, match="the run's rgb weights are not finite"):
@@ -188,8 +200,8 @@ def test_the_same_numbers_in_another_kind_of_array_give_the_same(what, resident,
     data, videos = both("flow", FINE[what])
     assert videos[PLACE].num_snippets == TINY.test[PLACE].num_snippets
     run = train(data, QUICK, seed=2, device="cpu")
-    assert run.history == RUN.history
-    assert run.predict(videos, device="cpu") == RUN.predict(TINY.test, device="cpu")
+    assert run.history == trained().history
+    assert run.predict(videos, device="cpu") == trained().predict(TINY.test, device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +220,7 @@ def test_narrow_types_count_for_the_numbers_they_hold(rounded):
         return rows.float().numpy() if isinstance(rows, torch.Tensor) else rows.astype(np.float32)
 
     narrow, wide = both("rgb", rounded)[1], both("rgb", widened)[1]
-    assert RUN.predict(narrow, device="cpu") == RUN.predict(wide, device="cpu")
+    assert trained().predict(narrow, device="cpu") == trained().predict(wide, device="cpu")
 
 
 def masked(rows):
@@ -241,9 +253,9 @@ def test_what_is_no_matrix_of_numbers_is_refused(what, untrained):
     with pytest.raises(ValueError, match=f"{TINY.train[PLACE].id}: .*{message}"):
         train(data, QUICK)
     with pytest.raises(ValueError, match=f"{videos[PLACE].id}: .*{message}"):
-        RUN.predict(videos)
+        trained().predict(videos)
     with pytest.raises(ValueError, match=f"{videos[PLACE].id}: .*{message}"):
-        RUN.cas(videos[PLACE])
+        trained().cas(videos[PLACE])
 
 
 def test_streams_that_some_videos_lack(untrained):
@@ -263,7 +275,7 @@ def test_two_videos_of_one_name(untrained):
     with pytest.raises(ValueError, match=f"{TINY.train[0].id} is given more than once"):
         train(training(id=TINY.train[0].id), QUICK)
     twice = [*TINY.test, TINY.test[3]]
-    for use in (RUN.predict, lambda videos: next(RUN.all_cas(videos))):
+    for use in (trained().predict, lambda videos: next(trained().all_cas(videos))):
         with pytest.raises(ValueError, match=f"{TINY.test[3].id} is given more than once"):
             use(twice)
     with pytest.raises(ValueError, match=f"{TINY.test[3].id}' is given more than once"):
@@ -287,11 +299,13 @@ def test_labels_that_are_no_class(untrained):
         train(wrong, QUICK)
     stranger = replace(TINY.test[0], labels=("Juggling",))
     same = replace(TINY.test[0], labels=())
-    assert RUN.predict([stranger]) == RUN.predict([same])  # labels of test videos are not used
-    oracle = Run(replace(QUICK, test_classes="oracle"), RUN.classes, RUN.seed)
-    oracle.states = RUN.states
-    looks = [oracle.predict, lambda videos: list(RUN.all_cas(videos, known=True))]
-    looks += [partial(pseudo_label_quality, RUN), partial(detection_quality, RUN)]
+    assert trained().predict([stranger]) == trained().predict(
+        [same]
+    )  # labels of test videos are not used
+    oracle = Run(replace(QUICK, test_classes="oracle"), trained().classes, trained().seed)
+    oracle.states = trained().states
+    looks = [oracle.predict, lambda videos: list(trained().all_cas(videos, known=True))]
+    looks += [partial(pseudo_label_quality, trained()), partial(detection_quality, trained())]
     for look in looks:
         with pytest.raises(ValueError, match=f"{stranger.id}: label 'Juggling' is none of the 4"):
             look([stranger])
@@ -306,16 +320,20 @@ def test_a_label_named_twice_counts_once():
     twice = [replace(v, labels=v.labels * 2) for v in TINY.test]
     # of two videos the shares change if one counts twice
     some = [twice[0], *TINY.test[1:4]]
-    assert repr(pseudo_label_quality(RUN, some)) == repr(pseudo_label_quality(RUN, TINY.test[:4]))
-    assert repr(detection_quality(RUN, some)) == repr(detection_quality(RUN, TINY.test[:4]))
+    assert repr(pseudo_label_quality(trained(), some)) == repr(
+        pseudo_label_quality(trained(), TINY.test[:4])
+    )
+    assert repr(detection_quality(trained(), some)) == repr(
+        detection_quality(trained(), TINY.test[:4])
+    )
     data = training(labels=list(TINY.train[PLACE].labels) * 2)
-    assert train(data, QUICK, seed=2, device="cpu").history == RUN.history
+    assert train(data, QUICK, seed=2, device="cpu").history == trained().history
 
 
 @pytest.mark.parametrize("classes", [torch.ones(3), torch.ones(2, 4), torch.ones(())])
 def test_flags_of_classes_that_do_not_fit(classes):
     with pytest.raises(ValueError, match="classes have shape .* of 4 classes"):
-        RUN.cas(TINY.test[0], classes=classes)
+        trained().cas(TINY.test[0], classes=classes)
 
 
 # times
@@ -342,10 +360,10 @@ def test_times_that_make_no_sense(name, value):
     video = replace(TINY.test[0], **{name: value})
     message = f"video {video.id}: {name}={value!r}; expected a (positive|finite) number of seconds"
     with pytest.raises(ValueError, match=message):
-        RUN.predict([*TINY.test[1:], video])
+        trained().predict([*TINY.test[1:], video])
     for look in (pseudo_label_quality, detection_quality):
         with pytest.raises(ValueError, match=message):
-            look(RUN, [video])
+            look(trained(), [video])
     times = {"snippet_seconds": 0.5, name: value}
     with pytest.raises(ValueError, match=f"^{name}="):
         localize(torch.tensor([[0.0], [0.9]]), **times)

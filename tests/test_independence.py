@@ -6,6 +6,7 @@ of other sizes may take another order of sums.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -44,12 +45,12 @@ def pool() -> list[Video]:
 
 
 POOL = pool()
-RUNS = {
-    name: run
-    for name, run in zip(
-        SAMPLERS, train(TINY, list(SAMPLERS.values()), seed=4, device="cpu"), strict=True
-    )
-}
+
+
+@cache
+def runs() -> dict[str, Run]:
+    trained = train(TINY, list(SAMPLERS.values()), seed=4, device="cpu")
+    return dict(zip(SAMPLERS, trained, strict=True))
 
 
 def by_video(run: Run, videos: list[Video]) -> dict[str, list]:
@@ -59,31 +60,30 @@ def by_video(run: Run, videos: list[Video]) -> dict[str, list]:
     return found
 
 
-ALONE = {
-    name: {video.id: by_video(run, [video])[video.id] for video in POOL}
-    for name, run in RUNS.items()
-}
+@cache
+def alone(name: str) -> dict[str, list]:
+    return {video.id: by_video(runs()[name], [video])[video.id] for video in POOL}
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 @settings(max_examples=12, deadline=None, derandomize=True, database=None)
 @given(chosen=st.lists(st.integers(0, len(POOL) - 1), min_size=1, max_size=len(POOL), unique=True))
 def test_detections_do_not_depend_on_other_videos_or_their_order(name, chosen):
-    for video, found in by_video(RUNS[name], [POOL[i] for i in chosen]).items():
-        alone = ALONE[name][video]
-        assert [d[:4] for d in found] == [d[:4] for d in alone]
-        scores = [[d.score for d in one] for one in (found, alone)]
+    for video, found in by_video(runs()[name], [POOL[i] for i in chosen]).items():
+        expected = alone(name)[video]
+        assert [d[:4] for d in found] == [d[:4] for d in expected]
+        scores = [[d.score for d in one] for one in (found, expected)]
         np.testing.assert_allclose(*scores, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_cas_in_company_is_the_cas_alone(name):
     assert len(POOL) > CHUNK  # the last of them are computed apart from the first
-    for video, cas in RUNS[name].all_cas(POOL[::-1], device="cpu"):
-        alone = RUNS[name].cas(video, device="cpu")
+    for video, cas in runs()[name].all_cas(POOL[::-1], device="cpu"):
+        single = runs()[name].cas(video, device="cpu")
         for stream, branches in cas.items():
             for branch, values in branches.items():
-                assert (values - alone[stream][branch]).abs().max() <= ROUNDING
+                assert (values - single[stream][branch]).abs().max() <= ROUNDING
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -91,14 +91,14 @@ def test_a_loud_neighbour_changes_nothing(name):
     """Features a million times as large: all probabilities are 0 or 1."""
     loud = {s: 1e6 * x for s, x in POOL[-1].features.items()}
     videos = [replace(POOL[-1], features=loud), *POOL[:-1]]
-    found = by_video(RUNS[name], videos)
+    found = by_video(runs()[name], videos)
     for video in POOL[:-1]:
-        assert [d[:4] for d in found[video.id]] == [d[:4] for d in ALONE[name][video.id]]
+        assert [d[:4] for d in found[video.id]] == [d[:4] for d in alone(name)[video.id]]
 
 
 def test_what_is_drawn_for_a_video_follows_from_its_name():
     """Not from its place among others."""
-    run = RUNS["random"]
+    run = runs()["random"]
     positions = {video.id: run.positions(video, device="cpu") for video in POOL}
     models = run._models(-1, "cpu")
     _, together = run._look(run._stores(POOL[::-1], "cpu"), models, None)

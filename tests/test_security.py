@@ -38,7 +38,7 @@ from test_properties_loaders import WRITERS, content
 import amslib.detections
 from amslib import Config, Run, Video, cli, load, read_detections, read_ground_truth, records, train
 from amslib import write_detections as write_found
-from amslib.checkpoint import FORMAT, NOW, Checkpoint, _digest
+from amslib.checkpoint import BEFORE, FORMAT, NOW, Checkpoint, _digest
 from amslib.data import DataError, DataWarning, check, convert, pickles
 from amslib.data.arrays import read_array, read_member, read_member_header
 from amslib.data.folder import LAYOUTS
@@ -569,6 +569,7 @@ def test_a_checkpoint_of_the_right_work_that_holds_something_else_is_refused(
     tmp_path, what, one_thread
 ):
     train(TINY, QUICK, checkpoint=tmp_path, checkpoint_seconds=0)
+    (tmp_path / BEFORE).replace(tmp_path / NOW)  # of the last step, not of the finished training
     about = json.loads(_header(tmp_path / NOW)["about"])
     tensors, state = Checkpoint(tmp_path, about["work"]).load()
     of_state, of_tensors = STATES[what]
