@@ -24,8 +24,14 @@ QUICK = Config(steps_per_epoch=3, epochs_zero=1, epochs=1, iterations=1)
 
 
 @cache
-def trained() -> Run:
+def ran() -> Run:
     return train(TINY, QUICK, seed=2, device="cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ran_before():
+    """Before a test forbids to train."""
+    ran()
 
 
 PLACE = 5  # of the video that is changed
@@ -88,14 +94,14 @@ def test_a_value_that_is_not_finite_is_refused_before_training(what, stream, unt
             train(data, QUICK)
         name = f"{videos[PLACE].id}: row 4 of its {stream} features is not finite in float32"
         for use in (
-            trained().predict,
-            lambda vs: trained().cas(vs[PLACE]),
-            lambda vs: list(trained().all_cas(vs)),
+            ran().predict,
+            lambda vs: ran().cas(vs[PLACE]),
+            lambda vs: list(ran().all_cas(vs)),
         ):
             with pytest.raises(ValueError, match=name):
                 use(videos)
         with pytest.raises(ValueError, match=name):
-            pseudo_label_quality(trained(), videos)
+            pseudo_label_quality(ran(), videos)
 
 
 def test_it_is_refused_where_the_features_are_too_large_to_be_copied(untrained, monkeypatch):
@@ -104,7 +110,7 @@ def test_it_is_refused_where_the_features_are_too_large_to_be_copied(untrained, 
     with pytest.raises(ValueError, match=f"{TINY.train[PLACE].id}: row 2 of its flow"):
         train(data, QUICK)
     with pytest.raises(ValueError, match=f"{videos[PLACE].id}: row 2 of its flow"):
-        trained().predict(videos)
+        ran().predict(videos)
 
 
 def test_a_bad_second_stream_on_disk_is_met_before_the_first_is_trained(tmp_path, untrained):
@@ -146,15 +152,15 @@ def test_a_video_whose_cas_overflows_is_named_and_not_scored():
     """Finite features, but products with them are not."""
     _, videos = both("rgb", lambda rows: np.full_like(rows, 3e38))
     with pytest.raises(ValueError, match=f"{videos[PLACE].id}: its rgb features are so large"):
-        trained().predict(videos)
+        ran().predict(videos)
     with pytest.raises(ValueError, match="expected probabilities"):
         localize(torch.tensor([[0.5], [math.nan]]), 1.0)
 
 
 def test_weights_that_are_not_finite_are_not_blamed_on_a_video():
-    run = Run(trained().config, trained().classes, trained().seed)
+    run = Run(ran().config, ran().classes, ran().seed)
     states = {
-        b: {n: p * 1 for n, p in state.items()} for b, state in trained().states[0]["rgb"].items()
+        b: {n: p * 1 for n, p in state.items()} for b, state in ran().states[0]["rgb"].items()
     }
     states["base"]["bias2"][:] = math.inf
     run.states = [{"rgb": states}]
@@ -200,8 +206,8 @@ def test_the_same_numbers_in_another_kind_of_array_give_the_same(what, resident,
     data, videos = both("flow", FINE[what])
     assert videos[PLACE].num_snippets == TINY.test[PLACE].num_snippets
     run = train(data, QUICK, seed=2, device="cpu")
-    assert run.history == trained().history
-    assert run.predict(videos, device="cpu") == trained().predict(TINY.test, device="cpu")
+    assert run.history == ran().history
+    assert run.predict(videos, device="cpu") == ran().predict(TINY.test, device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +226,7 @@ def test_narrow_types_count_for_the_numbers_they_hold(rounded):
         return rows.float().numpy() if isinstance(rows, torch.Tensor) else rows.astype(np.float32)
 
     narrow, wide = both("rgb", rounded)[1], both("rgb", widened)[1]
-    assert trained().predict(narrow, device="cpu") == trained().predict(wide, device="cpu")
+    assert ran().predict(narrow, device="cpu") == ran().predict(wide, device="cpu")
 
 
 def masked(rows):
@@ -253,9 +259,9 @@ def test_what_is_no_matrix_of_numbers_is_refused(what, untrained):
     with pytest.raises(ValueError, match=f"{TINY.train[PLACE].id}: .*{message}"):
         train(data, QUICK)
     with pytest.raises(ValueError, match=f"{videos[PLACE].id}: .*{message}"):
-        trained().predict(videos)
+        ran().predict(videos)
     with pytest.raises(ValueError, match=f"{videos[PLACE].id}: .*{message}"):
-        trained().cas(videos[PLACE])
+        ran().cas(videos[PLACE])
 
 
 def test_streams_that_some_videos_lack(untrained):
@@ -275,7 +281,7 @@ def test_two_videos_of_one_name(untrained):
     with pytest.raises(ValueError, match=f"{TINY.train[0].id} is given more than once"):
         train(training(id=TINY.train[0].id), QUICK)
     twice = [*TINY.test, TINY.test[3]]
-    for use in (trained().predict, lambda videos: next(trained().all_cas(videos))):
+    for use in (ran().predict, lambda videos: next(ran().all_cas(videos))):
         with pytest.raises(ValueError, match=f"{TINY.test[3].id} is given more than once"):
             use(twice)
     with pytest.raises(ValueError, match=f"{TINY.test[3].id}' is given more than once"):
@@ -299,13 +305,11 @@ def test_labels_that_are_no_class(untrained):
         train(wrong, QUICK)
     stranger = replace(TINY.test[0], labels=("Juggling",))
     same = replace(TINY.test[0], labels=())
-    assert trained().predict([stranger]) == trained().predict(
-        [same]
-    )  # labels of test videos are not used
-    oracle = Run(replace(QUICK, test_classes="oracle"), trained().classes, trained().seed)
-    oracle.states = trained().states
-    looks = [oracle.predict, lambda videos: list(trained().all_cas(videos, known=True))]
-    looks += [partial(pseudo_label_quality, trained()), partial(detection_quality, trained())]
+    assert ran().predict([stranger]) == ran().predict([same])  # labels of test videos are not used
+    oracle = Run(replace(QUICK, test_classes="oracle"), ran().classes, ran().seed)
+    oracle.states = ran().states
+    looks = [oracle.predict, lambda videos: list(ran().all_cas(videos, known=True))]
+    looks += [partial(pseudo_label_quality, ran()), partial(detection_quality, ran())]
     for look in looks:
         with pytest.raises(ValueError, match=f"{stranger.id}: label 'Juggling' is none of the 4"):
             look([stranger])
@@ -320,20 +324,18 @@ def test_a_label_named_twice_counts_once():
     twice = [replace(v, labels=v.labels * 2) for v in TINY.test]
     # of two videos the shares change if one counts twice
     some = [twice[0], *TINY.test[1:4]]
-    assert repr(pseudo_label_quality(trained(), some)) == repr(
-        pseudo_label_quality(trained(), TINY.test[:4])
+    assert repr(pseudo_label_quality(ran(), some)) == repr(
+        pseudo_label_quality(ran(), TINY.test[:4])
     )
-    assert repr(detection_quality(trained(), some)) == repr(
-        detection_quality(trained(), TINY.test[:4])
-    )
+    assert repr(detection_quality(ran(), some)) == repr(detection_quality(ran(), TINY.test[:4]))
     data = training(labels=list(TINY.train[PLACE].labels) * 2)
-    assert train(data, QUICK, seed=2, device="cpu").history == trained().history
+    assert train(data, QUICK, seed=2, device="cpu").history == ran().history
 
 
 @pytest.mark.parametrize("classes", [torch.ones(3), torch.ones(2, 4), torch.ones(())])
 def test_flags_of_classes_that_do_not_fit(classes):
     with pytest.raises(ValueError, match="classes have shape .* of 4 classes"):
-        trained().cas(TINY.test[0], classes=classes)
+        ran().cas(TINY.test[0], classes=classes)
 
 
 # times
@@ -360,10 +362,10 @@ def test_times_that_make_no_sense(name, value):
     video = replace(TINY.test[0], **{name: value})
     message = f"video {video.id}: {name}={value!r}; expected a (positive|finite) number of seconds"
     with pytest.raises(ValueError, match=message):
-        trained().predict([*TINY.test[1:], video])
+        ran().predict([*TINY.test[1:], video])
     for look in (pseudo_label_quality, detection_quality):
         with pytest.raises(ValueError, match=message):
-            look(trained(), [video])
+            look(ran(), [video])
     times = {"snippet_seconds": 0.5, name: value}
     with pytest.raises(ValueError, match=f"^{name}="):
         localize(torch.tensor([[0.0], [0.9]]), **times)
