@@ -104,10 +104,10 @@ def one_recording(kind, count):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
-    ("kind", "count"), [("apart", 20_000), ("in a chain", 20_000), ("nested", 3000)]
+    ("kind", "count"), [("apart", 10_000), ("in a chain", 10_000), ("nested", 1500)]
 )
 def test_memory_of_one_long_recording(kind, count, protocol):
-    """All pairs of 20,000 with 20,000 would take 3.2 GB as indices alone, 3000 with 3000 72 MB."""
+    """All pairs of 10,000 with 10,000 would take 1.6 GB as indices alone."""
     detections, videos = one_recording(kind, count)
     tracemalloc.start()
     try:
