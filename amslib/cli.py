@@ -33,7 +33,7 @@ from .experiments import EXPERIMENTS, set_in_every_row
 from .files import check_writable
 from .grid import GOES_ON, GridError, run_grid
 from .keeper import StoppedError
-from .mismatches import undetected
+from .mismatches import undetected, unscored_labels
 from .panel import evaluate_panel
 from .parameters import brief, clip, unknown
 from .protocols import PROTOCOLS
@@ -550,14 +550,13 @@ def _at_most_one(paths: list[Path] | None, option: str) -> Path | None:
 
 
 def _tell_of_gaps(detections: list[Detection], videos: list[Video]) -> None:
-    """What lowers a score and need not be a mistake."""
+    """What lowers a score and need not be a mistake; what a warning has said is not repeated."""
     missed = undetected(detections, videos)
     if missed:
         total, have = sum(bool(v.segments) for v in videos), "has" if len(missed) == 1 else "have"
         text = f"{len(missed)} of {count(total, 'video')} {have} no detection ({_some(missed)})"
         _tell(text, "note: ")
-    known = {label for v in videos for label in (*v.labels, *(s[2] for s in v.segments))}
-    others = [d.label for d in detections if d.label not in known]
+    others = unscored_labels(detections, videos)
     if others:
         have = "has" if len(others) == 1 else "have"
         text = f"{len(others)} of {count(len(detections), 'detection')} {have} a label that the "

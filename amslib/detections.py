@@ -142,13 +142,13 @@ def _video(file, name, entry, withheld: bool) -> Video:
         if not isinstance(annotations, list) or not isinstance(apart, list):
             raise TypeError
         annotations = annotations + [{"segment": pair, "label": AMBIGUOUS} for pair in apart]
-        duration = entry.get("duration")
-        duration = None if duration is None else finite(duration)
-        if duration is not None and duration <= 0:
+        duration = finite(entry["duration"]) if "duration" in entry else None
+        if duration is not None and duration <= 0 or not isinstance(entry.get("subset", ""), str):
             raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError):
         message = f"an entry that cannot be read: {shown(entry)}"
-        mend = 'Give it "annotations": [..], and "duration" in seconds (> 0) or not at all'
+        mend = 'Give it "annotations": [..]; "subset", a text, and "duration", in seconds (> 0), '
+        mend += "may be left out"
         raise DataError(error("entry", file, message, mend, name)) from None
     rows = _rows(file, name, annotations, "annotation")
     return Video(
@@ -219,7 +219,7 @@ def _part(file: Path, content, keys: tuple[str, str]) -> dict:
 def _read(file: Path):
     if not file.is_file():
         raise DataNotFoundError(
-            error("not found", file, "no such file", "Give the path of a json file")
+            error("not found", file, "no such file", "Give the path of one that is there")
         )
     try:
         text = _unpacked(file) if file.suffix == ".gz" else file.read_bytes()

@@ -30,22 +30,33 @@ def warn_of_mismatches(detections: Sequence[Detection], videos: Sequence[Video])
         DataWarning: detections of unknown videos or labels, or of a class that labels their video
             but has no segment there.
     """
-    ids = {v.id for v in videos}
-    shown = {segment[2] for v in videos for segment in v.segments}
-    labels = shown.union(*(v.labels for v in videos))
-    texts = [
-        _strangers(detections, 0, "video", ids - LEFT_OUT, ids | LEFT_OUT),
-        _strangers(detections, 1, "label", shown, labels),
-        _unsegmented(detections, videos),
-    ]
-    for text in filter(None, texts):
+    for text in filter(None, (*_of_names(detections, videos), _unsegmented(detections, videos))):
         warnings.warn(text, DataWarning, stacklevel=3)
 
 
-def undetected(detections: Iterable[Detection], videos: Iterable[Video]) -> list[str]:
-    """Names of the videos that have segments and no detection."""
+def undetected(detections: Sequence[Detection], videos: Sequence[Video]) -> list[str]:
+    """Names of the videos that have segments and no detection, unless a warning has named them."""
+    of_videos, _ = _of_names(detections, videos)
     found = {d.video for d in detections}
-    return [v.id for v in videos if v.segments and v.id not in found]
+    return [] if of_videos else [v.id for v in videos if v.segments and v.id not in found]
+
+
+def unscored_labels(detections: Sequence[Detection], videos: Sequence[Video]) -> list[str]:
+    """Of each detection whose label no video has, the label, unless a warning has named them."""
+    _, of_labels = _of_names(detections, videos)
+    known = {label for v in videos for label in (*v.labels, *(s[2] for s in v.segments))}
+    return [] if of_labels else [d.label for d in detections if d.label not in known]
+
+
+def _of_names(detections: Sequence[Detection], videos: Sequence[Video]) -> tuple[str, str]:
+    """What is to be said of the names of videos and of labels; "" where they fit."""
+    ids = {v.id for v in videos}
+    shown = {segment[2] for v in videos for segment in v.segments}
+    labels = shown.union(*(v.labels for v in videos))
+    return (
+        _strangers(detections, 0, "video", ids - LEFT_OUT, ids | LEFT_OUT),
+        _strangers(detections, 1, "label", shown, labels),
+    )
 
 
 def _strangers(detections, column: int, what: str, known: set[str], allowed: set[str]) -> str:

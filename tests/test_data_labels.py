@@ -149,7 +149,10 @@ def test_what_a_video_without_a_label_teaches_is_what_the_warning_says(tmp_path)
 # Texts that are no class
 
 
-@pytest.mark.parametrize("word", ["NA", "n/a", "None", "null", "NaN", "-", "#N/A", " nan "])
+WORDS = ["NA", "n/a", "N.A", "None", "null", "nil", "\\N", "NaN", "-", "#N/A", " nan "]
+
+
+@pytest.mark.parametrize("word", WORDS)
 def test_missing_values_of_a_table_are_no_label(tmp_path, word):
     labels = HEAD + f"video_a,train,Jump;{word}\nvideo_b,train,Dive\nvideo_c,test,{word}\n"
     dataset = quiet(write_own(tmp_path, labels))
@@ -251,6 +254,9 @@ def test_a_class_is_listed_once(tmp_path):
         (["hop & skip", "skip", "jump"], ["hop & skip"]),
         (["hop-skip", "hop", "skip"], ["hop-skip"]),
         (["hop skip", "hop", "skip"], ["hop skip"]),
+        (["hop and skip", "hop", "skip"], ["hop and skip"]),
+        (["Hop_and_skip", "hop", "skip"], ["Hop_and_skip"]),
+        (["rock and roll", "rock"], []),
         (["Cliff Diving", "Diving"], []),
         (["Clean and Jerk", "Javelin Throw"], []),
         (["hop, slowly", "skip"], []),
@@ -609,3 +615,14 @@ def test_subsets_of_a_table_that_do_not_say_what_they_are(tmp_path, subsets):
 
 def test_a_name_of_a_class_is_a_text():
     assert class_name(" Nap ") == "Nap" and class_name("None of them") == "None of them"
+
+
+def test_an_entry_that_cannot_be_read_is_one_finding(tmp_path):
+    """That the video then lacks a segment or a label is no second fault."""
+    folder = write_own(tmp_path / "own", segments="video_c,1,3:20,Jump\n")
+    assert problems(folder) == {("row", "video_c")}
+    entry = {"subset": "training", "annotations": [{"segment": "25", "label": "Jump"}]}
+    other = {"subset": "validation", "annotations": [{"segment": [2, 5], "label": "Jump"}]}
+    file = tmp_path / "gt.json"
+    file.write_text(json.dumps({"database": {"a": entry, "b": other}}))
+    assert problems(file) == {("segment", "a"), ("untaught", "")}

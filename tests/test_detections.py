@@ -188,9 +188,12 @@ def test_an_annotation_that_is_wrong_is_named(tmp_path, wrong):
         {"annotations": None},
         {"annotations": [], "duration": "long"},
         {"annotations": [], "duration": NAN},
+        {"annotations": [], "duration": None},
         {"annotations": [], "duration": -3.0},
         {"annotations": [], "duration": 0},
         {"annotations": [], "ambiguous": 3},
+        {"annotations": [], "subset": None},
+        {"annotations": [], "subset": 2},
     ],
 )
 def test_a_video_that_is_wrong_is_named(tmp_path, entry):

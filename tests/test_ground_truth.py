@@ -222,6 +222,17 @@ def test_gaps_are_notes(own, tmp_path, call):
     assert "1 of 2 detections end where they start, or before (9 to 8 s)" in err
 
 
+def test_a_name_is_unknown_once(own, tmp_path, call):
+    files = "--detections", tmp_path / "found.json", "--ground-truth", own
+    for row in (FOUND[0]._replace(label="R_i-n g"), FOUND[0]._replace(video="v_day 2")):
+        write_detections([FOUND[0], row], tmp_path / "found.json")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            _, _, err = call("evaluate", *files)
+        assert "did you mean" in err
+        assert err.count("ground truth does not have") <= 1 and err.count("has no detection") <= 1
+
+
 def test_memory_that_does_not_suffice_is_one_sentence(own, tmp_path, call, monkeypatch):
     def too_large(*_):
         raise MemoryError("Unable to allocate 9 TiB")

@@ -11,7 +11,7 @@ from amslib import evaluate, evaluate_panel, load
 from amslib.data import DataWarning, check, read_annotations
 from amslib.data.video import Video
 from amslib.detections import Detection, read_detections, read_ground_truth
-from amslib.mismatches import undetected
+from amslib.mismatches import undetected, unscored_labels
 from amslib.protocols import PROTOCOLS
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -91,6 +91,17 @@ def test_undetected():
     videos = [*TRUTH, Video("empty")]
     assert undetected(RIGHT[:2], videos) == ["lab_2"]
     assert undetected(RIGHT, videos) == []
+
+
+def test_what_a_warning_has_named_is_not_named_again():
+    """The command line prints the warnings and then what these two leave."""
+    extra = [Detection("lab_1", "Sing", 0, 1, 0.1)]
+    assert unscored_labels(RIGHT + extra, TRUTH) == ["Sing"]  # no warning: it changes no score
+    assert unscored_labels(swapped("label", "Pick up", "PickUp"), TRUTH) == []
+    assert unscored_labels([d._replace(label="Sing") for d in RIGHT], TRUTH) == []
+    assert undetected(swapped("video", "lab_2", "v_lab_2"), TRUTH) == []
+    labelled = [*TRUTH, Video("lab_3", labels=("Sing",))]
+    assert unscored_labels(RIGHT + extra, labelled) == []
 
 
 @needs_shared

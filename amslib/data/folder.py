@@ -122,7 +122,10 @@ def annotation_rules(found: Scan) -> list[Finding]:
     timed = [v for v in (*train, *test) if v.duration]
     file, segments_file = found.annotations, found.segments_file
     findings = annotation_findings(train, test, file)
-    findings += label_findings(found.dataset, file, segments_file)
+    # labels or segments of a video may be missing because its entry cannot be read
+    broken = {finding.video for finding in found.findings if finding.level == "error"} - {""}
+    labels = label_findings(found.dataset, file, segments_file)
+    findings += [finding for finding in labels if finding.video not in broken]
     findings += start_findings((*train, *test), segments_file)
     findings += segment_findings(timed, segments_file)
     findings += stream_findings(found.dataset.streams, file)

@@ -52,11 +52,11 @@ def _several_in_one(names: set[str], file) -> list[Finding]:
 
 
 def _holds_others(name: str, others: Iterable[str]) -> bool:
-    """Whether every word of a name is a class, or a part between separators is one; "|" and ";"
-    are in no name. Parts between commas may as well be parts of another name.
+    """Whether every word of a name but "and" is a class, or a part between separators is one; "|"
+    and ";" are in no name. Parts between commas may as well be parts of another name.
     """
     whole = {plain(other) for other in others}
-    words = [plain(part) for part in re.split(r"[\W_]+", name) if part]
+    words = [plain(part) for part in re.split(r"[\W_]+", name) if part.lower() not in ("", "and")]
     parts = {plain(part) for part in re.split(r"[|;,/&+]", name)} - {""}
     if len(words) > 1 and whole.issuperset(words):
         return True

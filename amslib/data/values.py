@@ -15,7 +15,8 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNOREC
 NUMERIC = (float, int, np.floating, np.integer)
 # what tables and programs write where there is no value, in lower case
 MISSING = frozenset(
-    ("", "-", "--", "?", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "-nan", "null", "none")
+    ("", "-", "--", "?", "na", "n/a", "n.a", "n.a.", "#n/a", "<na>", "nan", "-nan", "null", "none")
+    + ("nil", "<null>", "<none>", "\\n")
 )
 
 
