@@ -127,7 +127,7 @@ def provenance(records: Iterable[Record]) -> str:
         _seeds({r.seed for r in records}),
         "method " + _each(f"`{r.made['method'][:8]}`" for r in records),
         "commit " + _each(_commit(r) for r in records),
-        _each(f"{r.made['device']}, {count(r.made['threads'], 'thread')}" for r in records),
+        _each(map(_computed, records)),
     ]
     if len(records) <= FEW:
         return f"Source: {'record' if len(records) == 1 else 'records'} {keys}; {'; '.join(facts)}."
@@ -158,6 +158,12 @@ def _commit(record: Record) -> str:
         link = f"[{short}]({REPOSITORY}/commit/{short})" if _is_committed(record) else f"`{short}`"
         told.append(link + " with changes" * commit.endswith("+") if short else "unknown")
     return " and ".join(told)
+
+
+def _computed(record: Record) -> str:
+    made = record.made
+    kernels = ", pinned kernels" if made.get("pinned") else ""
+    return f"{made['device']}, {count(made['threads'], 'thread')}{kernels}"
 
 
 def _data(records: Iterable[Record]) -> str:

@@ -147,6 +147,7 @@ def test_all_that_differs_is_told():
     assert text.startswith("Source: records [") and "computed here" not in text
     assert "1 config on synthetic `da7ada7a` and mine `11111111`; seeds 0, 4, 7;" in text
     assert "/commit/abc1234) and unknown; cpu, 2 threads and cuda, 1 thread." in text
+    assert "cpu, 2 threads, pinned kernels." in provenance([made_up(1, pinned=True)])
 
 
 def test_no_records_have_no_provenance():
