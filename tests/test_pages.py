@@ -134,8 +134,8 @@ def test_every_answer_of_the_checklist_is_yes_no_or_not_applicable():
 
 def test_the_reference_has_the_public_surface():
     documented = re.findall(r"\.\. auto\w+:: amslib\.(\w+)$", PAGES["api.md"], re.MULTILINE)
-    modules = {"protocols", "diagnostics", "experiments", "explorer", "packed", "plots", "tables"}
-    assert sorted(set(documented) - modules) == amslib.__all__
+    modules = {"protocols", "diagnostics", "experiments", "explorer", "kernels", "packed", "plots"}
+    assert sorted(set(documented) - modules - {"tables"}) == amslib.__all__
 
 
 def commands(*start: str) -> list:
