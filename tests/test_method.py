@@ -61,12 +61,12 @@ def imported(name: str) -> set[str]:
     path = ROOT / "amslib" / f"{name}.py"
     froms = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
     inside = name.rpartition("/")[0] + "/" if "/" in name else ""
-    return {(inside if n.level == 1 else "") + n.module for n in froms if n.level}
+    return {(inside if n.level == 1 else "") + n.module.replace(".", "/") for n in froms if n.level}
 
 
 CARRIERS = (
-    *("checkpoint", "detections", "device", "files", "keeper", "machine", "method", "parameters"),
-    "saved",
+    *("checkpoint", "detections", "device", "files", "keeper", "machine", "method", "mismatches"),
+    *("parameters", "protocols/subset", "saved"),
 )
 
 

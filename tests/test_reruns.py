@@ -16,6 +16,7 @@ import nbformat
 import numpy as np
 import papermill
 import pytest
+from helpers import may_train
 from notebook_rules import outputs, text_of
 from papermill.exceptions import PapermillExecutionError
 
@@ -54,7 +55,7 @@ class Page:
 def rerun(name: str, **parameters) -> Page:
     (path,) = NOTEBOOKS.glob(f"{name}_*.ipynb")
     parameters = {k: list(v) if isinstance(v, tuple) else v for k, v in parameters.items()}
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, may_train():
         executed = papermill.execute_notebook(
             path, f"{folder}/out.ipynb", parameters=parameters, progress_bar=False, cwd=folder
         )

@@ -11,6 +11,7 @@ import nbformat
 import numpy as np
 import papermill
 import pytest
+from helpers import may_train
 from notebook_rules import outputs, text_of
 from papermill.exceptions import PapermillExecutionError
 
@@ -26,13 +27,14 @@ SHORT = {"dataset": "synthetic-tiny", "steps_per_epoch": 1}
 
 def rerun(chapter: str, folder: Path, /, **parameters) -> str:
     """What a chapter prints and shows."""
-    executed = papermill.execute_notebook(
-        CHAPTERS[chapter],
-        folder / "rerun.ipynb",
-        parameters=parameters,
-        progress_bar=False,
-        cwd=folder,
-    )
+    with may_train():
+        executed = papermill.execute_notebook(
+            CHAPTERS[chapter],
+            folder / "rerun.ipynb",
+            parameters=parameters,
+            progress_bar=False,
+            cwd=folder,
+        )
     return "\n\n".join(text_of(output) for _, output in outputs(executed))
 
 
