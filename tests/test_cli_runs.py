@@ -15,7 +15,7 @@ from helpers import environment, run_main
 from amslib import Config, Run, cli, load, train
 from amslib.experiments import EXPERIMENTS, set_in_every_row
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 SHORT = [
     *("-s", "steps_per_epoch=15", "-s", "epochs_zero=2", "-s", "epochs=1", "-s", "iterations=0"),
     *("-s", "lr=0.001"),

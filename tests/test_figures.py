@@ -13,6 +13,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 DRAWN = "(ax,) = plots.figure(1.0)\n_ = ax.plot([0, 1])"
 NO_HOME = {"HOME": f"{os.devnull}/home", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""}

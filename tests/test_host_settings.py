@@ -25,7 +25,7 @@ CONFIGS = [
     Config(**SHORT, sampler="erase", location_axis="sampled"),
     Config(**SHORT, activation="sigmoid", class_loss="bce", background=True, heads="parallel"),
 ]
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 
 def everything(folder) -> dict:

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from amslib import Config, Run, Video, load, train
 from amslib.overview import CHUNK
 
+pytestmark = pytest.mark.slow
+
 TINY = load("synthetic-tiny", width=16)
 SHORT = dict(steps_per_epoch=20, epochs_zero=2, epochs=1, iterations=1)
 ROUNDING = 1e-6

@@ -8,10 +8,13 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SHOW = "import os; print(os.environ.get('OMP_WAIT_POLICY'))"
 SPAWN = """
 import os
 from amslib.workers import processes
+
 if __name__ == "__main__":
     with processes(1) as pool:
         print(pool.submit(os.getenv, "OMP_WAIT_POLICY").result())
