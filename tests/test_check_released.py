@@ -18,6 +18,8 @@ from amslib.data.oddities import annotation_oddities
 from amslib.data.published import KNOWN, compare, mark
 from amslib.data.streams import MOST, margins, swapped, turned
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[2] / "shared" / "data"
 real = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data")
 

@@ -24,6 +24,8 @@ from amslib import load
 from amslib.cli import app
 from amslib.data import DataError, contents, convert
 
+pytestmark = pytest.mark.slow
+
 WIDE = 4000  # features: rows lie far from the beginning, the middle and the end of a file
 
 

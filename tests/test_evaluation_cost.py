@@ -11,6 +11,8 @@ from amslib.detections import Detection
 from amslib.evaluation import PROTOCOLS, evaluate
 from amslib.protocols import matching
 
+pytestmark = pytest.mark.slow
+
 CLASSES, COUNT = 20, 100_000
 NAMES = [f"video_test_{i:07d}" for i in range(212)]
 

@@ -27,6 +27,8 @@ from amslib.protocols import (
 )
 from amslib.protocols.activitynet import ClassByClass
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parents[2] / "shared" / "data" / "detections"
 released = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no ../shared/data/detections")
 NAMES_THERE = {

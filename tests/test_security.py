@@ -46,6 +46,8 @@ from amslib.data.video import Dataset
 from amslib.explorer import eta_explorer
 from amslib.tables import literal, provenance, table
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 LAYOUT_WRITERS = WRITERS | {"own": write_own}
 TINY = load("synthetic-tiny", width=4)
