@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 
-from .data.findings import SHOWN, DataWarning
+from .data.findings import DataWarning
 from .data.rules import unsegmented
+from .data.values import few
 from .data.video import Video
 from .detections import Detection
 from .protocols.subset import LEFT_OUT
@@ -77,10 +78,10 @@ def _strangers(detections, column: int, what: str, known: set[str], allowed: set
     shown = [f"{name!r} (did you mean {alike[_plain(name)]!r}?)" for name in near]
     shown += [repr(name) for name in count if name not in near]
     text = f"{total} of {len(detections)} detections {_have(total)} a {what} that the ground truth "
-    text += f"does not have: {_listed(shown)}"
+    text += f"does not have: {few(shown)}"
     if missed:
         text += f"; {len(missed)} of its {len(known)} {what}s {_have(len(missed))} no detection"
-        text += f" ({_listed(map(repr, missed))})"
+        text += f" ({few([repr(name) for name in missed])})"
     return f"{text}. {DOES[what]}; rename one side, or leave them out."
 
 
@@ -95,13 +96,8 @@ def _unsegmented(detections, videos) -> str:
         return ""
     places = [f"{label!r} in {video!r}" for video, label in dict.fromkeys(wrong)]
     text = f"{len(wrong)} of {len(detections)} detections are of a class that labels their video"
-    text += f" but has no segment there ({_listed(places)})"
+    text += f" but has no segment there ({few(places)})"
     return f"{text}. They count as false positives; annotate the segments or leave the videos out."
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:SHOWN]) + (", .." if len(names) > SHOWN else "")
 
 
 def _plain(name: str) -> str:
